@@ -1,0 +1,1 @@
+"""Reproductions: every figure, table and theorem of the papers as a parameterized test."""
