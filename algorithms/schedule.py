@@ -1,0 +1,43 @@
+"""Step sizes gamma as a function of the epoch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Schedule(Protocol):
+    """Step size of every moment of a run."""
+
+    def lr(self, epoch: float) -> float:
+        """Return gamma after `epoch` epochs, which may be fractional."""
+        ...
+
+
+@dataclass(frozen=True)
+class StepDecay:
+    """Piecewise constant step size with linear warm-up (Goyal et al. 2017).
+
+    Parameters
+    ----------
+    peak
+        Step size after the warm-up.
+    warmup
+        Epochs in which the step size rises from `start` to `peak`, linearly.
+    start
+        Step size at the beginning of the warm-up.
+    milestones, factor
+        At each of these epochs the step size is multiplied by `factor`.
+    """
+
+    peak: float
+    warmup: float = 0.0
+    start: float = 0.0
+    milestones: tuple[float, ...] = ()
+    factor: float = 0.1
+
+    def lr(self, epoch: float) -> float:
+        """See `Schedule.lr`."""
+        if epoch < self.warmup:
+            return self.start + (self.peak - self.start) * epoch / self.warmup
+        return self.peak * self.factor ** sum(epoch >= milestone for milestone in self.milestones)

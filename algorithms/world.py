@@ -1,0 +1,313 @@
+"""World: n workers on the leading axis of every tensor, sharded over MPI ranks.
+
+An algorithm is written once, for the workers that live on this rank, with the collectives below. Rank r of R holds a
+contiguous run of workers; R = 1 is the simulator, R = n the deployment of the papers. All sums run over workers in
+ascending order, element by element, so results are bitwise the same for every R.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from algorithms.network import Delivered, Lossless, Network, Traffic
+from algorithms.streams import stream
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
+Inbox = list[Tensor | None]
+"""What one worker received, by source; None where the message was lost."""
+
+_CHUNK = 1 << 15  # floats of one partial sum: stays in the cache between additions
+
+
+def partition(length: int, parts: int) -> list[slice]:
+    """Cut ``range(length)`` into contiguous slices whose lengths differ by at most one, longer ones first."""
+    small, longer = divmod(length, parts)
+    ends = np.cumsum([small + (i < longer) for i in range(parts)])
+    return [slice(int(end) - small - (i < longer), int(end)) for i, end in enumerate(ends)]
+
+
+def ordered_mean(blocks: Sequence[Tensor], out: Tensor) -> Tensor:
+    """Write the mean of equally shaped 1-d blocks into `out`, adding in the order given."""
+    for start in range(0, out.numel(), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        total = out[part]
+        total.copy_(blocks[0][part])
+        for block in blocks[1:]:
+            total.add_(block[part])
+        if len(blocks) > 1:
+            total.div_(len(blocks))
+    return out
+
+
+class World:
+    """n workers sharded over the ranks of a communicator.
+
+    Parameters
+    ----------
+    comm
+        MPI communicator, or None for a single process without MPI.
+    workers
+        n, at least the number of ranks.
+    network
+        Decides which messages of `alltoall` and `allgather` arrive.
+    seed
+        Seed of the streams that `World.stream` hands out.
+
+    Attributes
+    ----------
+    local : range
+        Workers whose rows live on this rank.
+    traffic : Traffic
+        Ledger of all messages, the same on every rank.
+    """
+
+    def __init__(self, comm: MPI.Intracomm | None, workers: int, network: Network | None = None, seed: int = 0) -> None:
+        self.comm = comm
+        self.rank, self.ranks = (comm.Get_rank(), comm.Get_size()) if comm else (0, 1)
+        if workers < self.ranks:
+            raise ValueError(f"{workers} workers cannot be spread over {self.ranks} ranks: use at most {workers} ranks")
+        self.workers = workers
+        self.network = network or Lossless()
+        self.seed = seed
+        self.shards = [range(part.start, part.stop) for part in partition(workers, self.ranks)]
+        self.local = self.shards[self.rank]
+        self.home = [rank for rank, shard in enumerate(self.shards) for _ in shard]
+        self.traffic = Traffic(workers)
+        self._scratch: dict[tuple[str, torch.dtype, torch.device], Tensor] = {}
+
+    def stream(self, purpose: str, worker: int = 0, step: int = 0) -> np.random.Generator:
+        """Return the random stream of a key, the same on every rank; see `algorithms.streams`."""
+        return stream(self.seed, purpose, worker, step)
+
+    # ---------------------------------------------------------------- collectives that cross the unreliable network
+
+    def alltoall(self, blocks: Sequence[Tensor], step: int, phase: str) -> list[Inbox]:
+        """Send block ``blocks[j]`` of every worker to worker j.
+
+        Parameters
+        ----------
+        blocks
+            For each destination j of all n, a (local, b_j) tensor: row i comes from the i-th local worker.
+        step, phase
+            Name of the messages, for the network.
+
+        Returns
+        -------
+        list of Inbox
+            For each local worker, n blocks by source, None where lost. They are views of `blocks` or of a buffer
+            that the next call with the same `phase` overwrites.
+        """
+        arrives = self.network.delivered(step, phase, self.workers)
+        sizes = np.array([block.shape[1] for block in blocks])
+        self._count(np.tile(sizes, (self.workers, 1)), blocks[0].element_size(), arrives)
+        buffer = self.buffer(phase, int(len(self._remote()) * sizes[self._rows()].sum()), blocks[0])
+        inboxes: list[Inbox] = [[None] * self.workers for _ in self.local]
+        sends, receives = [], []
+        for source in range(self.workers):
+            for target in range(self.workers):
+                if not arrives[source, target]:
+                    continue
+                if source in self.local and target in self.local:
+                    inboxes[target - self.local.start][source] = blocks[target][source - self.local.start]
+                elif source in self.local:
+                    sends.append((self.home[target], blocks[target][source - self.local.start]))
+                elif target in self.local:
+                    block, buffer = buffer[: sizes[target]], buffer[sizes[target] :]
+                    inboxes[target - self.local.start][source] = block
+                    receives.append((self.home[source], block))
+        self._exchange(sends, receives)
+        return inboxes
+
+    def allgather(self, blocks: Sequence[Tensor], step: int, phase: str, sizes: Sequence[int]) -> list[Inbox]:
+        """Send the block of every worker to all others.
+
+        Parameters
+        ----------
+        blocks
+            For each local worker, its 1-d block.
+        step, phase
+            Name of the messages, for the network.
+        sizes
+            Lengths of the blocks of all n workers.
+
+        Returns
+        -------
+        list of Inbox
+            As for `alltoall`. Workers of one rank share the same tensors: read, do not write.
+        """
+        arrives = self.network.delivered(step, phase, self.workers)
+        self._count(np.tile(np.array(sizes)[:, None], (1, self.workers)), blocks[0].element_size(), arrives)
+        buffer = self.buffer(phase, sum(sizes[source] for source in self._remote()), blocks[0])
+        gathered: Inbox = []
+        sends, receives = [], []
+        for source in range(self.workers):
+            if source in self.local:
+                gathered.append(blocks[source - self.local.start])
+                wanted = {self.home[target] for target in np.flatnonzero(arrives[source])} - {self.rank}
+                sends += [(rank, blocks[source - self.local.start]) for rank in sorted(wanted)]
+            elif arrives[source, self._rows()].any():
+                block, buffer = buffer[: sizes[source]], buffer[sizes[source] :]
+                gathered.append(block)
+                receives.append((self.home[source], block))
+            else:
+                gathered.append(None)
+        self._exchange(sends, receives)
+        return [
+            [block if arrives[source, target] else None for source, block in enumerate(gathered)]
+            for target in self.local
+        ]
+
+    # ------------------------------------------------------------------------------------- reliable collectives
+
+    def shift(self, x: Tensor, by: int = 1) -> Tensor:
+        """Pass rows around the ring: worker i receives the row of worker ``(i - by) mod n``.
+
+        Parameters
+        ----------
+        x
+            (local, d) rows.
+        by
+            Steps along the ring; negative goes the other way.
+
+        Returns
+        -------
+        Tensor
+            (local, d), overwritten by the next call.
+        """
+        routes = np.zeros((self.workers, self.workers), dtype=np.bool_)
+        routes[np.arange(self.workers), (np.arange(self.workers) + by) % self.workers] = True
+        rows = self._rows_from(x, routes)
+        moved = self.buffer("shift", x.numel(), x).view_as(x)
+        for i, worker in enumerate(self.local):
+            moved[i].copy_(rows[(worker - by) % self.workers])
+        return moved
+
+    def mix(self, x: Tensor, weights: NDArray[np.float64]) -> None:
+        """Replace X by X W in place, where worker i holds column i of X as row i of `x`.
+
+        Only rows with a nonzero weight travel; sums run over sources in ascending order.
+
+        Parameters
+        ----------
+        x
+            (local, d) rows.
+        weights
+            W, (n, n): ``W[j, i]`` is the weight of worker j at worker i.
+        """
+        if weights.shape != (self.workers, self.workers):
+            raise ValueError(f"a mixing matrix for {self.workers} workers cannot have the shape {weights.shape}")
+        rows = self._rows_from(x, weights != 0)
+        mixed = self.buffer("mix", x.shape[0] * min(_CHUNK, x.shape[1]), x).view(x.shape[0], -1)
+        for start in range(0, x.shape[1], _CHUNK):
+            part = slice(start, min(start + _CHUNK, x.shape[1]))
+            target = mixed[:, : part.stop - part.start].zero_()
+            for i, worker in enumerate(self.local):
+                for source in np.flatnonzero(weights[:, worker]).tolist():
+                    target[i].add_(rows[source][part], alpha=float(weights[source, worker]))
+            x[:, part] = target
+
+    def allreduce(self, x: Tensor) -> Tensor:
+        """Return the mean over all n workers of (local, d) rows, as a (d,) tensor on every rank; see `mean`.
+
+        Counted as reduce-scatter plus all-gather, 2 (n - 1) d / n elements per worker and direction.
+        """
+        sizes = np.array([part.stop - part.start for part in partition(x.shape[1], self.workers)])
+        everywhere = np.ones((self.workers, self.workers), dtype=np.bool_)
+        self._count(np.tile(sizes, (self.workers, 1)), x.element_size(), everywhere)
+        self._count(np.tile(sizes[:, None], (1, self.workers)), x.element_size(), everywhere)
+        return self.mean(x)
+
+    # ------------------------------------------------------------------------------- measurement, outside the ledger
+
+    def mean(self, x: Tensor) -> Tensor:
+        """Return the mean over all n workers of (local, d) rows on every rank, outside the ledger.
+
+        The (d,) tensor is overwritten by the next call.
+        """
+        parts = partition(x.shape[1], self.ranks)
+        mine = parts[self.rank]
+        width = mine.stop - mine.start
+        received = self.buffer("mean/rows", len(self._remote()) * width, x).view(-1, width)
+        columns = dict(zip(self._remote(), received, strict=True))
+        columns |= {worker: x[i, mine] for i, worker in enumerate(self.local)}
+        others = [rank for rank in range(self.ranks) if rank != self.rank]
+        self._exchange(
+            [(rank, x[i, parts[rank]]) for rank in others for i in range(len(self.local))],
+            [(rank, columns[worker]) for rank in others for worker in self.shards[rank]],
+        )
+        mean = self.buffer("mean", x.shape[1], x)
+        ordered_mean([columns[worker] for worker in range(self.workers)], out=mean[mine])
+        self._exchange([(rank, mean[mine]) for rank in others], [(rank, mean[parts[rank]]) for rank in others])
+        return mean
+
+    def collect(self, x: Tensor) -> Tensor:
+        """Return the rows of all n workers, (n, ...), on every rank, outside the ledger."""
+        rows = x.new_empty((self.workers, *x.shape[1:]))
+        rows[self._rows()] = x
+        others = [rank for rank in range(self.ranks) if rank != self.rank]
+        spans = [slice(shard.start, shard.stop) for shard in self.shards]
+        self._exchange([(rank, x.contiguous()) for rank in others], [(rank, rows[spans[rank]]) for rank in others])
+        return rows
+
+    # ------------------------------------------------------------------------------------------------- plumbing
+
+    def _rows(self) -> slice:
+        return slice(self.local.start, self.local.stop)
+
+    def _remote(self) -> list[int]:
+        return [worker for worker in range(self.workers) if worker not in self.local]
+
+    def _count(self, elements: NDArray[np.int64], itemsize: int, arrives: Delivered) -> None:
+        nbytes = elements.astype(np.int64) * itemsize
+        np.fill_diagonal(nbytes, 0)
+        self.traffic.record(nbytes, arrives)
+
+    def buffer(self, name: str, elements: int, like: Tensor) -> Tensor:
+        """Return uninitialised (elements,) scratch memory, the same memory whenever the name is the same."""
+        key = (name, like.dtype, like.device)
+        if key not in self._scratch or self._scratch[key].numel() < elements:
+            self._scratch[key] = torch.empty(elements, dtype=like.dtype, device=like.device)
+        return self._scratch[key][:elements]
+
+    def _rows_from(self, x: Tensor, routes: Delivered) -> dict[int, Tensor]:
+        """Bring here the rows that a local worker needs: those of j with ``routes[j, i]`` for a local i."""
+        self._count(routes * x.shape[1], x.element_size(), np.ones_like(routes))
+        rows = {worker: x[i] for i, worker in enumerate(self.local)}
+        needed = [worker for worker in self._remote() if routes[worker, self._rows()].any()]
+        received = self.buffer("rows", len(needed) * x.shape[1], x).view(-1, x.shape[1])
+        rows |= dict(zip(needed, received, strict=True))
+        sends = [
+            (rank, x[i])
+            for i, worker in enumerate(self.local)
+            for rank, shard in enumerate(self.shards)
+            if rank != self.rank and routes[worker, shard.start : shard.stop].any()
+        ]
+        self._exchange(sends, [(self.home[worker], rows[worker]) for worker in needed])
+        return rows
+
+    def _exchange(self, sends: Iterable[tuple[int, Tensor]], receives: Iterable[tuple[int, Tensor]]) -> None:
+        """Move buffers between ranks; between two ranks they match in the order of both lists."""
+        if self.comm is None or self.ranks == 1:
+            return
+        from mpi4py import MPI
+
+        hosted = [(rank, tensor, _host(tensor)) for rank, tensor in receives]
+        requests = [self.comm.Irecv(host.numpy(), rank) for rank, _, host in hosted]
+        requests += [self.comm.Isend(tensor.cpu().numpy(), rank) for rank, tensor in sends]
+        MPI.Request.Waitall(requests)
+        for _, tensor, host in hosted:
+            if host is not tensor:
+                tensor.copy_(host)
+
+
+def _host(tensor: Tensor) -> Tensor:
+    """Return the tensor itself on CPU, and an empty pinned CPU tensor to receive into for one on a GPU."""
+    return tensor if tensor.device.type == "cpu" else torch.empty_like(tensor, device="cpu", pin_memory=True)

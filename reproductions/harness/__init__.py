@@ -1,0 +1,1 @@
+"""The pytest plugin around the reproductions: runs, claims, statistics, verdicts and the report."""

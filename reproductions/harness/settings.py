@@ -1,0 +1,210 @@
+"""Options of the suite: command line before environment (``REPRO_*``) before tox.ini (``repro_*``) before default."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SCALES = ("smoke", "small", "paper")
+SEEDS = {"smoke": 5, "small": 3, "paper": 3}
+TIMEOUT = {"smoke": 900.0, "small": 4 * 3600.0, "paper": 48 * 3600.0}
+DATA_FOLDERS = ("cifar10", "cifar-10-batches-py", "atis")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user asked for; see the README for each option."""
+
+    scale: str = "smoke"
+    ranks: int | None = None
+    device: str = "auto"
+    data: Path | None = None
+    seeds: int = SEEDS["smoke"]
+    results: Path = Path("results")
+    launcher: str | None = None
+    run_timeout: float = TIMEOUT["smoke"]
+    rerun: bool = False
+    verdicts: Path | None = None
+
+    def processes(self, workers: int) -> int:
+        """Return the number of MPI ranks for `workers` workers."""
+        return min(self.ranks or _cores(self.resolved_device), workers)
+
+    @property
+    def resolved_device(self) -> str:
+        """Return ``"cuda"`` or ``"cpu"``."""
+        if self.device != "auto":
+            return self.device
+        import torch
+
+        return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option: how it is written, what it means, how its text becomes a value."""
+
+    name: str
+    help: str
+    parse: Callable[[str], Any]
+    metavar: str = "VALUE"
+
+
+def _choice(*values: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in values:
+            raise ValueError(f"is {text!r}, but must be one of {', '.join(values)}")
+        return text
+
+    return parse
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError(f"is {text!r}, but must be a whole number of at least 1")
+    return int(text)
+
+
+def _ranks(text: str) -> int | None:
+    return None if text == "auto" else _count(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise ValueError(f"is {text!r}, but must be a number of seconds above 0")
+    return value
+
+
+def _device(text: str) -> str:
+    device = _choice("auto", "cpu", "cuda")(text)
+    if device == "cuda":
+        import torch
+
+        if not torch.cuda.is_available():
+            raise ValueError("is 'cuda', but torch finds no CUDA device here; use --device cpu or auto")
+    return device
+
+
+def _data(text: str) -> Path:
+    path = Path(text).expanduser()
+    if not path.is_dir():
+        raise ValueError(f"is {text!r}, but there is no such folder")
+    if path.name not in DATA_FOLDERS and not any((path / name).exists() for name in DATA_FOLDERS):
+        raise ValueError(f"is {text!r}, but that folder holds none of {', '.join(DATA_FOLDERS)}")
+    return path.resolve()
+
+
+def _results(text: str) -> Path:
+    path = Path(text).expanduser().resolve()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / f".writable-{os.getpid()}"
+        probe.write_text("")
+        probe.unlink()
+    except OSError as error:
+        raise ValueError(f"is {text!r}, but nothing can be written there: {error}") from None
+    return path
+
+
+def _launcher(text: str) -> str:
+    if "{ranks}" not in text:
+        raise ValueError(f"is {text!r}, but it must contain {{ranks}}, as in 'srun -n {{ranks}}'")
+    try:
+        program = shlex.split(text.format(ranks=1))[0]
+    except (ValueError, KeyError, IndexError) as error:
+        raise ValueError(f"is {text!r}, which is no command line with {{ranks}} in it: {error}") from None
+    if shutil.which(program) is None:
+        raise ValueError(f"starts with {program!r}, which is not a program on this machine")
+    return text
+
+
+def _flag(text: str) -> bool:
+    if text.lower() not in {"0", "1", "true", "false", "yes", "no"}:
+        raise ValueError(f"is {text!r}, but must be true or false")
+    return text.lower() in {"1", "true", "yes"}
+
+
+OPTIONS = (
+    Option("scale", "smoke (embedded data, default), small (real data, CPU), paper (the paper's sizes)", _choice(*SCALES)),
+    Option("ranks", "MPI ranks, or auto: one per CPU core or per GPU", _ranks, "N"),
+    Option("device", "auto, cpu or cuda", _device),
+    Option("data", "folder with cifar10/ and atis/", _data, "DIR"),
+    Option("seeds", "random seeds per experiment (default: 5 at smoke scale, else 3)", _count, "N"),
+    Option("results", "folder for runs, frames, figures and verdicts (default: results)", _results, "DIR"),
+    Option("launcher", "command that starts ranks, such as 'srun -n {ranks}' (default: mpiexec of Open MPI)", _launcher, "CMD"),
+    Option("run-timeout", "wall-clock limit of one launch of ranks, in seconds", _seconds, "S"),
+    Option("verdicts", "also write the verdicts to this JSON file", lambda text: Path(text).expanduser().resolve(), "FILE"),
+)
+RERUN = Option("rerun", "make every run again, even when its result is stored", _flag)
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Register every option on the command line and in tox.ini."""
+    group = parser.getgroup("reproductions", "distributed SGD reproductions (also REPRO_NAME in the environment, repro_name in tox.ini)")
+    for option in OPTIONS:
+        group.addoption(f"--{option.name}", default=None, metavar=option.metavar, help=option.help)
+        parser.addini(_ini(option), option.help)
+    group.addoption("--rerun", action="store_const", const="true", default=None, help=RERUN.help)
+    parser.addini(_ini(RERUN), RERUN.help)
+
+
+def read_settings(config: pytest.Config) -> Settings:
+    """Return the settings of this session.
+
+    Raises
+    ------
+    pytest.UsageError
+        If an option has a bad value; names the option, the value and what would be valid.
+    """
+    values: dict[str, Any] = {}
+    for option in (*OPTIONS, RERUN):
+        text, where = _text(config, option)
+        if text:
+            try:
+                values[option.name.replace("-", "_")] = option.parse(text)
+            except ValueError as error:
+                raise pytest.UsageError(f"{where} {error}") from None
+    values.setdefault("results", _default_results(config))
+    scale = values.get("scale", "smoke")
+    return Settings(**({"seeds": SEEDS[scale], "run_timeout": TIMEOUT[scale]} | values))
+
+
+def _default_results(config: pytest.Config) -> Path:
+    try:
+        return _results(str(config.rootpath / "results"))
+    except ValueError as error:
+        raise pytest.UsageError(f"--results {error}") from None
+
+
+def _text(config: pytest.Config, option: Option) -> tuple[str, str]:
+    """Return the text given for an option and the name of the place that gave it."""
+    environment = f"REPRO_{option.name.replace('-', '_').upper()}"
+    given = config.getoption(f"--{option.name}")
+    if given is not None:
+        return given, f"--{option.name}"
+    if environment in os.environ:
+        return os.environ[environment], environment
+    return str(config.getini(_ini(option))), f"{_ini(option)} in {config.inipath}"
+
+
+def _ini(option: Option) -> str:
+    return f"repro_{option.name.replace('-', '_')}"
+
+
+def _cores(device: str) -> int:
+    if device == "cuda":
+        import torch
+
+        return torch.cuda.device_count()
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,167 @@
+"""Training: the experiment behind most figures, n workers that train one model on shards of a data set."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from algorithms.algorithm import Algorithm
+from algorithms.network import Lossless, Network
+from algorithms.replicas import Replicas, bind
+from algorithms.schedule import Schedule
+from algorithms.world import World
+from reproductions.harness.context import Context
+from reproductions.harness.experiment import Experiment
+from reproductions.workloads.base import Task, Workload
+from reproductions.workloads.sharding import minibatch, shard, steps_per_epoch
+
+
+@dataclass(frozen=True)
+class Training(Experiment):
+    """n workers, each on its own shard of the training set, combined by an algorithm over a network.
+
+    Logged after every epoch e (step e): ``train_loss`` (mean over all workers and steps of the epoch of the loss at
+    the worker's own model before its step: the running epoch mean), ``consensus`` ((1/n) sum_i |x_i - mean|^2), ``lr``,
+    the traffic ledger, ``compute_seconds`` and ``communication_seconds`` of rank 0. Every `evaluate_every` epochs and
+    at the end, on the test set: ``test_*`` of the model of worker 0 with its own batch-norm statistics, and
+    ``mean_test_*`` of the average of all models with the average of their statistics.
+
+    Parameters
+    ----------
+    algorithm, workload, network, schedule
+        What is run, on what, over what, with which step sizes.
+    nodes
+        n.
+    batch
+        Samples per worker and step.
+    epochs
+        Passes over the shards.
+    seed
+        Keys initialisation, shards, batches, augmentation and the choices of the algorithm.
+    """
+
+    algorithm: Algorithm
+    workload: Workload
+    schedule: Schedule
+    nodes: int
+    batch: int
+    epochs: int
+    seed: int
+    network: Network = Lossless()
+    evaluate_every: int = 1
+
+    @property
+    def workers(self) -> int:
+        """Number of workers."""
+        return self.nodes
+
+    @property
+    def cost(self) -> float:
+        """Seconds on one core: forward and backward of every sample."""
+        return self.epochs * self.workload.epoch_cost
+
+    def checksum(self, data: Path | None) -> str:
+        """Return the checksum of the workload's data."""
+        return self.workload.checksum(data)
+
+    def execute(self, context: Context) -> None:
+        """Train on the ranks of `context`."""
+        task = self.workload.load(context.data, context.device)
+        context.notes["workload"] = task.label
+        worker = _Workers(self, task, context)
+        epochs = range(worker.resume(), self.epochs)
+        for epoch in epochs:
+            losses = [worker.step(t, on_step=context.on_progress) for t in worker.steps(epoch)]
+            worker.log(epoch + 1, losses)
+            worker.checkpoint(epoch + 1)
+
+
+@dataclass
+class _Workers:
+    """State of a training run on this rank."""
+
+    setting: Training
+    task: Task
+    context: Context
+    seconds: dict[str, float] = field(default_factory=lambda: {"compute_seconds": 0.0, "communication_seconds": 0.0})
+
+    def __post_init__(self) -> None:
+        run, context = self.setting, self.context
+        self.world = World(context.comm, run.nodes, run.network, run.seed)
+        self.replicas = Replicas(self.task.model, len(self.world.local), run.seed, context.device)
+        self.state = run.algorithm.state(self.world, self.replicas.parameters)
+        self.shards = {i: shard(self.task.train_size, run.nodes, i, run.seed) for i in self.world.local}
+        self.epoch_steps = steps_per_epoch(self.task.train_size, run.nodes, run.batch)
+
+    def steps(self, epoch: int) -> range:
+        """Return the iterations of an epoch."""
+        return range(epoch * self.epoch_steps, (epoch + 1) * self.epoch_steps)
+
+    def step(self, t: int, on_step: Callable[[float], None]) -> Tensor:
+        """Make iteration t of all local workers; return the sum of their losses in worker order, (local,)."""
+        run, start = self.setting, time.perf_counter()
+        batches = []
+        for i in self.world.local:
+            indices = minibatch(self.shards[i], run.batch, run.seed, i, t)
+            batches.append(self.task.batch(indices, run.seed, i, t))
+        losses = self.replicas.backward(batches, self.task.loss)
+        middle = time.perf_counter()
+        lr = run.schedule.lr(t / self.epoch_steps)
+        run.algorithm.step(self.world, self.replicas.parameters, self.replicas.gradients, self.state, t, lr)
+        self.seconds["compute_seconds"] += middle - start
+        self.seconds["communication_seconds"] += time.perf_counter() - middle
+        on_step((t + 1) / (run.epochs * self.epoch_steps))
+        return losses
+
+    def log(self, epoch: int, losses: list[Tensor]) -> None:
+        """Log the metrics of a finished epoch."""
+        run, world, x = self.setting, self.world, self.replicas.parameters
+        loss = world.collect(torch.stack(losses, dim=1).double()).mean().item()
+        mean = world.mean(x).clone()  # the mean of the buffers will overwrite it
+        distances = world.collect((x.double() - mean.double()).square().sum(dim=1))
+        metrics = {"train_loss": loss, "consensus": distances.mean().item()}
+        metrics |= {"lr": run.schedule.lr((self.steps(epoch - 1)[-1]) / self.epoch_steps)}
+        metrics |= world.traffic.totals() | self.seconds
+        if epoch % run.evaluate_every == 0 or epoch == run.epochs:
+            metrics |= self._evaluate(mean)
+        self.context.log(epoch, metrics)
+
+    def _evaluate(self, mean: Tensor) -> dict[str, float]:
+        """Evaluate the model of worker 0 and the mean model, on rank 0, which holds worker 0."""
+        buffers = self.world.mean(self.replicas.buffers) if self.replicas.buffers.numel() else None
+        if self.world.rank != 0:
+            return {}
+        own = self.task.evaluate(self.replicas.models[0])
+        averaged = self.task.evaluate(self._model(mean, buffers))
+        return own | {f"mean_{metric}": value for metric, value in averaged.items()}
+
+    def _model(self, parameters: Tensor, buffers: Tensor | None) -> nn.Module:
+        model = self.task.model().to(self.context.device)
+        bind(model.parameters(), parameters.clone())
+        if buffers is not None:
+            bind([buffer for buffer in model.buffers() if buffer.is_floating_point()], buffers.clone())
+        return model
+
+    def resume(self) -> int:
+        """Restore the last checkpoint, if there is one; return the epoch to go on with."""
+        restored = self.context.load_checkpoint(self.world.local, self._rows())
+        if restored is None:
+            return 0
+        epoch, shared = restored
+        self.world.traffic, self.seconds = shared
+        return epoch
+
+    def checkpoint(self, epoch: int) -> None:
+        """Write a checkpoint if it is time."""
+        shared: Any = (self.world.traffic, self.seconds)
+        self.context.save_checkpoint(epoch, self.world.local, self._rows(), shared)
+
+    def _rows(self) -> dict[str, Tensor]:
+        stored = {name: getattr(self.replicas, name) for name in ("parameters", "buffers", "counters")}
+        return stored | {f"state/{name}": tensor for name, tensor in self.state.items()}
