@@ -69,7 +69,7 @@ class World:
         Ledger of all messages, the same on every rank.
     """
 
-    def __init__(self, comm: MPI.Intracomm | None, workers: int, network: Network | None = None, seed: int = 0) -> None:
+    def __init__(self, comm: MPI.Comm | None, workers: int, network: Network | None = None, seed: int = 0) -> None:
         self.comm = comm
         self.rank, self.ranks = (comm.Get_rank(), comm.Get_size()) if comm else (0, 1)
         if workers < self.ranks:

@@ -39,7 +39,7 @@ class Context:
         Called on rank 0 with the finished fraction of this experiment.
     """
 
-    comm: MPI.Intracomm | None = None
+    comm: MPI.Comm | None = None
     device: str = "cpu"
     data: Path | None = None
     checkpoints: Path | None = None

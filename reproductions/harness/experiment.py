@@ -84,7 +84,7 @@ def _modules(value: Any) -> Iterator[str]:
     if isinstance(value, tuple):
         for item in value:
             yield from _modules(item)
-    elif dataclasses.is_dataclass(value):
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         yield from (cls.__module__ for cls in type(value).__mro__ if cls.__module__ in sys.modules)
         for field in dataclasses.fields(value):
             yield from _modules(getattr(value, field.name))

@@ -79,7 +79,9 @@ def watch(pid: int, host: str) -> None:
     parent, same_host = os.getppid(), socket.gethostname() == host
 
     def poll() -> None:
-        while os.getppid() == parent and (not same_host or os.path.exists(f"/proc/{pid}") or not sys.platform.startswith("linux")):
+        while os.getppid() == parent and (
+            not same_host or os.path.exists(f"/proc/{pid}") or not sys.platform.startswith("linux")
+        ):
             time.sleep(1.0)
         os._exit(1)
 
@@ -104,7 +106,7 @@ class Progress:
             draft.rename(self.folder / "progress")
 
 
-def execute(job: Job, experiment: Experiment, key: str, comm: MPI.Intracomm, progress: Progress) -> None:
+def execute(job: Job, experiment: Experiment, key: str, comm: MPI.Comm, progress: Progress) -> None:
     """Run one experiment on the ranks that it has workers for, and store its frame."""
     import shutil
 
@@ -150,9 +152,3 @@ def _library() -> dict[str, str]:
     from mpi4py import MPI
 
     return {"mpi": MPI.Get_library_version().split(",")[0].strip()}
-
-
-if __name__ == "__main__":
-    from reproductions.harness import ranks  # so that the pickled Job is of the same class
-
-    ranks.main(Path(sys.argv[1]))

@@ -89,7 +89,7 @@ class Runner:
         try:
             (folder / "job.pickle").write_bytes(pickle.dumps(job))
             tick = _Ticker(folder, len(missing), ranks, self.report)
-            launch("reproductions.harness.ranks", folder, ranks, settings.run_timeout, settings.launcher, tick)
+            launch("reproductions.harness", folder, ranks, settings.run_timeout, settings.launcher, tick)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
             for draft in (draft for _, key in missing for draft in self.store.root.glob(f".draft-{key}-*")):

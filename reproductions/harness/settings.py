@@ -136,22 +136,33 @@ def _flag(text: str) -> bool:
 
 
 OPTIONS = (
-    Option("scale", "smoke (embedded data, default), small (real data, CPU), paper (the paper's sizes)", _choice(*SCALES)),
+    Option(
+        "scale", "smoke (embedded data, default), small (real data, CPU), paper (the paper's sizes)", _choice(*SCALES)
+    ),
     Option("ranks", "MPI ranks, or auto: one per CPU core or per GPU", _ranks, "N"),
     Option("device", "auto, cpu or cuda", _device),
     Option("data", "folder with cifar10/ and atis/", _data, "DIR"),
     Option("seeds", "random seeds per experiment (default: 5 at smoke scale, else 3)", _count, "N"),
     Option("results", "folder for runs, frames, figures and verdicts (default: results)", _results, "DIR"),
-    Option("launcher", "command that starts ranks, such as 'srun -n {ranks}' (default: mpiexec of Open MPI)", _launcher, "CMD"),
+    Option(
+        "launcher",
+        "command that starts ranks, such as 'srun -n {ranks}' (default: mpiexec of Open MPI)",
+        _launcher,
+        "CMD",
+    ),
     Option("run-timeout", "wall-clock limit of one launch of ranks, in seconds", _seconds, "S"),
-    Option("verdicts", "also write the verdicts to this JSON file", lambda text: Path(text).expanduser().resolve(), "FILE"),
+    Option(
+        "verdicts", "also write the verdicts to this JSON file", lambda text: Path(text).expanduser().resolve(), "FILE"
+    ),
 )
 RERUN = Option("rerun", "make every run again, even when its result is stored", _flag)
 
 
 def add_options(parser: pytest.Parser) -> None:
     """Register every option on the command line and in tox.ini."""
-    group = parser.getgroup("reproductions", "distributed SGD reproductions (also REPRO_NAME in the environment, repro_name in tox.ini)")
+    group = parser.getgroup(
+        "reproductions", "distributed SGD reproductions (also REPRO_NAME in the environment, repro_name in tox.ini)"
+    )
     for option in OPTIONS:
         group.addoption(f"--{option.name}", default=None, metavar=option.metavar, help=option.help)
         parser.addini(_ini(option), option.help)

@@ -76,10 +76,7 @@ def welch_difference(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -> In
 def bootstrap_interval(
     samples: ArrayLike, statistic: Callable[..., Any], confidence: float = 0.95, seed: int = 0
 ) -> Interval:
-    """Return the BCa bootstrap interval of ``statistic(samples, axis=...)``, such as ``np.median``.
-
-    Where the jackknife says nothing, all its values being equal, it is the percentile interval instead.
-    """
+    """Return the BCa interval of ``statistic(samples, axis=...)``; the percentile one if the jackknife is constant."""
     from scipy.stats import bootstrap
 
     x = _finite(samples)
@@ -142,8 +139,7 @@ def within(
 ) -> Decision:
     """Decide low <= mean <= high: the confidence interval inside the band holds, wholly outside fails.
 
-    A sample that is not finite makes it fail if ``diverged_fails`` is set and is a ValueError otherwise; so for `less`
-    and `increasing`.
+    A sample that is not finite is a ValueError, or makes it fail if ``diverged_fails`` is set; so below.
     """
     if not low <= high:
         raise ValueError(f"the band from {low} to {high} is empty")
@@ -172,8 +168,7 @@ def less(
         return _DIVERGED
     difference = _difference(a, b, paired)
     interval = _interval(difference, 1 - 2 * alpha)
-    statement = f"mean(a) - mean(b) < {margin:.6g}"
-    return _decide(interval, interval.high < margin, interval.low > margin, statement, difference, margin)
+    return _decide(interval, interval.high < margin, interval.low > margin, f"a - b < {margin:.6g}", difference, margin)
 
 
 def increasing(
@@ -252,8 +247,8 @@ def _difference(first: ArrayLike, second: ArrayLike, paired: bool) -> _Estimate:
         return _mean(a - b)
     mine, other = _mean(a), _mean(b)
     error = math.hypot(mine.error, other.error)
-    shares = [(side.error / error) ** 4 / side.df for side in (mine, other)] if 0 < error < math.inf else [1.0]
-    df = 1 / sum(shares)  # Welch-Satterthwaite
+    known = 0 < error < math.inf  # Welch-Satterthwaite needs an error to share
+    df = 1 / sum((side.error / error) ** 4 / side.df for side in (mine, other)) if known else 1.0
     return _Estimate(mine.value - other.value, error, df, min(mine.n, other.n))
 
 

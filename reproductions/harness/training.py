@@ -53,7 +53,7 @@ class Training(Experiment):
     batch: int
     epochs: int
     seed: int
-    network: Network = Lossless()
+    network: Network = field(default_factory=Lossless)
     evaluate_every: int = 1
 
     @property
@@ -64,7 +64,7 @@ class Training(Experiment):
     @property
     def cost(self) -> float:
         """Seconds on one core: forward and backward of every sample."""
-        return self.epochs * self.workload.epoch_cost
+        return self.epochs * self.workload.epoch_seconds
 
     def checksum(self, data: Path | None) -> str:
         """Return the checksum of the workload's data."""

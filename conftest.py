@@ -1,0 +1,3 @@
+"""Registers the plugin of the suite, nothing more."""
+
+pytest_plugins = ["reproductions.harness.plugin"]

@@ -1,0 +1,75 @@
+"""Figures: plots that look like the papers', and the frames behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from reproductions.harness.store import Run
+
+# Okabe and Ito: told apart by colour-blind readers
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+
+
+@dataclass(frozen=True)
+class FigureFolder:
+    """Where the figures of one paper at one scale go."""
+
+    folder: Path
+
+    def save(self, name: str, figure: Figure, frame: pd.DataFrame) -> Path:
+        """Write ``name.png`` and the numbers behind it as ``name.csv``; return the path of the picture."""
+        import matplotlib.pyplot as plt
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        frame.to_csv(self.folder / f"{name}.csv", index=False, float_format="%.6g")
+        path = self.folder / f"{name}.png"
+        figure.savefig(path, dpi=150, bbox_inches="tight")
+        plt.close(figure)
+        return path
+
+
+def panels(count: int, width: float = 4.2, height: float = 3.2) -> tuple[Figure, list[Axes]]:
+    """Return a figure with `count` panels in a row."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, count, figsize=(width * count, height), squeeze=False, layout="constrained")
+    for axis in axes[0]:
+        axis.set_prop_cycle(color=COLOURS)
+        axis.grid(alpha=0.3)
+    return figure, list(axes[0])
+
+
+def curves(runs: Sequence[Run], labels: Sequence[str], metric: str) -> pd.DataFrame:
+    """Collect a metric over steps.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per run and step with the columns label, seed, step, metric and value.
+    """
+    import pandas as pd
+
+    frames = []
+    for run, label in zip(runs, labels, strict=True):
+        rows = run.frame[run.frame["metric"] == metric]
+        frames.append(rows.assign(label=label, seed=getattr(run.experiment, "seed", 0)))
+    return pd.concat(frames, ignore_index=True)[["label", "seed", "step", "metric", "value"]]
+
+
+def draw(axis: Axes, frame: pd.DataFrame, **style: Any) -> None:
+    """Draw the mean over seeds of every label, in order of appearance, with the range of the seeds as a band."""
+    for label in frame["label"].unique():
+        grouped = frame[frame["label"] == label].groupby("step")["value"].agg(["mean", "min", "max"])
+        line = axis.plot(grouped.index, grouped["mean"], label=label, **style)[0]
+        axis.fill_between(grouped.index, grouped["min"], grouped["max"], color=line.get_color(), alpha=0.15, lw=0)
