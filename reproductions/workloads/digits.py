@@ -1,0 +1,63 @@
+"""scikit-learn's handwritten digits: 1797 real 8x8 images without a download, for the smoke scale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import ClassVar, Literal, get_args
+
+import numpy as np
+from torch import nn
+
+from algorithms.streams import stream
+from reproductions.workloads.images import Images, ImageTask
+from reproductions.workloads.resnet import residual_net
+
+Net = Literal["small", "deep", "linear", "mlp"]
+_TRAIN = 1437
+_BN_MOMENTUM = 0.1  # runs last some hundred steps: CNTK's time constant would not have settled by then
+
+
+@dataclass(frozen=True)
+class Digits:
+    """Classify digits; the split into 1437 training and 360 test images is the same for every seed.
+
+    Parameters
+    ----------
+    net
+        ``small`` is a residual net of 3 convolutions with batch norm that stands in for ResNet-20, ``deep`` one of 9
+        that stands in for ResNet-110, ``mlp`` has one hidden layer of 32, ``linear`` has none.
+    """
+
+    name: ClassVar[str] = "digits"
+    net: Net = "small"
+
+    def __post_init__(self) -> None:
+        if self.net not in get_args(Net):
+            raise ValueError(f"net is {self.net!r}, but digits has {', '.join(get_args(Net))}")
+
+    def load(self, data: Path | None = None, device: str = "cpu") -> ImageTask:
+        """Return the task; `data` is not used."""
+        from sklearn.datasets import load_digits
+
+        images, labels = load_digits(return_X_y=True)
+        pixels, labels = images.astype(np.uint8).reshape(-1, 8, 8, 1), labels.astype(np.int64)
+        order = stream(0, "digits-split").permutation(len(labels))
+        train, test = (Images(pixels[part], labels[part]) for part in (order[:_TRAIN], order[_TRAIN:]))
+        return ImageTask("digits", train, test, partial(_build, self.net), scale=16.0, device=device)
+
+    def checksum(self, data: Path | None = None) -> str:
+        """Return the name and version of the package that the images come with."""
+        return f"digits:scikit-learn-{version('scikit-learn')}"
+
+
+def _build(net: Net) -> nn.Module:
+    if net == "linear":
+        return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    if net == "mlp":
+        return nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
+    # the stride sits in the stem: identity shortcuts save a third of the time of a step
+    blocks = [(16, 1)] * (4 if net == "deep" else 1)
+    return residual_net(1, (16, 2), blocks, 10, _BN_MOMENTUM)

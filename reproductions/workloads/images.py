@@ -1,0 +1,102 @@
+"""Image classification: what digits and CIFAR-10 share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from algorithms.streams import stream
+from reproductions.workloads.base import Indices, evaluating
+
+Pixels = NDArray[np.uint8]
+_EVALUATION_BATCH = 500  # keeps the activations of a ResNet near the cache
+
+
+class Images(NamedTuple):
+    """Labelled images: pixels (N, H, W, C) uint8, labels (N,) int64."""
+
+    pixels: Pixels
+    labels: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class ImageTask:
+    """Classification of images; see `base.Task`.
+
+    Inputs are float32 (B, C, H, W) in channels_last format: pixels, less the mean training image, over `scale`.
+
+    Parameters
+    ----------
+    label
+        What was loaded.
+    train, test
+        The images.
+    net
+        Builds a model.
+    scale
+        Divides the pixels.
+    augment
+        Changes a training batch (B, H, W, C) before the mean is subtracted, or None.
+    device
+        Where models live.
+    """
+
+    label: str
+    train: Images
+    test: Images
+    net: Callable[[], nn.Module]
+    scale: float
+    augment: Callable[[Pixels, np.random.Generator], Pixels] | None = None
+    device: str = "cpu"
+
+    @property
+    def train_size(self) -> int:
+        """Number of training images."""
+        return len(self.train.labels)
+
+    @cached_property
+    def mean(self) -> NDArray[np.float32]:
+        """Mean training image, (H, W, C)."""
+        return np.asarray(self.train.pixels.mean(axis=0, dtype=np.float64), np.float32)
+
+    def model(self) -> nn.Module:
+        """Return a fresh model; built on the CPU, so that its start does not depend on the device."""
+        return self.net().to(self.device)
+
+    def batch(self, indices: Indices, seed: int, worker: int, step: int) -> tuple[Tensor, Tensor]:
+        """Return images (B, C, H, W) and class indices (B,)."""
+        pixels = self.train.pixels[indices]
+        if self.augment:
+            pixels = self.augment(pixels, stream(seed, "augment", worker, step))
+        return self._input(pixels), torch.from_numpy(self.train.labels[indices])
+
+    def loss(self, output: Tensor, target: Tensor) -> Tensor:
+        """Return the mean cross entropy in nats."""
+        return functional.cross_entropy(output, target)
+
+    def evaluate(self, model: nn.Module) -> dict[str, float]:
+        """Return the mean ``test_loss`` in nats and ``test_accuracy`` in [0, 1]."""
+        loss = right = 0.0
+        with evaluating(model) as device:
+            for start in range(0, len(self.test.labels), _EVALUATION_BATCH):
+                part = slice(start, start + _EVALUATION_BATCH)
+                output = model(self._input(self.test.pixels[part]).to(device))
+                target = torch.from_numpy(self.test.labels[part]).to(device)
+                loss += float(functional.cross_entropy(output, target, reduction="sum"))
+                right += float((output.argmax(dim=1) == target).sum())
+        size = len(self.test.labels)
+        return {"test_loss": loss / size, "test_accuracy": right / size}
+
+    def _input(self, pixels: Pixels) -> Tensor:
+        values = pixels - self.mean
+        values *= np.float32(1 / self.scale)
+        # the axes move, the memory stays: this is what torch calls channels_last
+        return torch.from_numpy(values).permute(0, 3, 1, 2)
