@@ -37,12 +37,14 @@ def average_blocks(world: World, v: Tensor, t: int) -> None:
     owned = [blocks[j] for j in np.argsort(owner)]  # block of every owner
     # line 6: every worker sends block j to b_t^(j), which averages what it receives
     received = world.alltoall([v[:, block] for block in owned], t, "reduce-scatter")
-    averages = []
-    for i, inbox in zip(world.local, received, strict=True):
-        out = world.buffer(f"rps/average/{i}", owned[i].stop - owned[i].start, v)
-        averages.append(ordered_mean([block for block in inbox if block is not None], out))
+    sizes = [block.stop - block.start for block in owned]
+    room = world.buffer("rps/averages", len(world.local) * max(sizes), v).view(len(world.local), -1)
+    averages = [
+        ordered_mean([block for block in inbox if block is not None], out=out[: sizes[i]])
+        for i, inbox, out in zip(world.local, received, room, strict=True)
+    ]
     # line 7: b_t^(j) broadcasts the average of block j
-    broadcast = world.allgather(averages, t, "all-gather", [block.stop - block.start for block in owned])
+    broadcast = world.allgather(averages, t, "all-gather", sizes)
     # line 8: replace what arrived, keep the own block of v_t otherwise
     for x, inbox in zip(v, broadcast, strict=True):
         for block, average in zip(owned, inbox, strict=True):

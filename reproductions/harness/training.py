@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from algorithms.schedule import Schedule
 from algorithms.world import World
 from reproductions.harness.context import Context
 from reproductions.harness.experiment import Experiment
-from reproductions.workloads.base import Task, Workload
+from reproductions.workloads.base import Task, Workload, kernels
 from reproductions.workloads.sharding import minibatch, shard, steps_per_epoch
 
 
@@ -30,7 +31,8 @@ class Training(Experiment):
     the worker's own model before its step: the running epoch mean), ``consensus`` ((1/n) sum_i |x_i - mean|^2), ``lr``,
     the traffic ledger, ``compute_seconds`` and ``communication_seconds`` of rank 0. Every `evaluate_every` epochs and
     at the end, on the test set: ``test_*`` of the model of worker 0 with its own batch-norm statistics, and
-    ``mean_test_*`` of the average of all models with the average of their statistics.
+    ``mean_test_*`` of the average of all models with the average of their statistics. At the end, ``digest`` of the
+    parameters and buffers of all workers: equal digests are bitwise equal models.
 
     Parameters
     ----------
@@ -74,12 +76,12 @@ class Training(Experiment):
         """Train on the ranks of `context`."""
         task = self.workload.load(context.data, context.device)
         context.notes["workload"] = task.label
-        worker = _Workers(self, task, context)
-        epochs = range(worker.resume(), self.epochs)
-        for epoch in epochs:
-            losses = [worker.step(t, on_step=context.on_progress) for t in worker.steps(epoch)]
-            worker.log(epoch + 1, losses)
-            worker.checkpoint(epoch + 1)
+        with kernels(task):
+            worker = _Workers(self, task, context)
+            for epoch in range(worker.resume(), self.epochs):
+                losses = [worker.step(t, on_step=context.on_progress) for t in worker.steps(epoch)]
+                worker.log(epoch + 1, losses)
+                worker.checkpoint(epoch + 1)
 
 
 @dataclass
@@ -109,7 +111,8 @@ class _Workers:
         batches = []
         for i in self.world.local:
             indices = minibatch(self.shards[i], run.batch, run.seed, i, t)
-            batches.append(self.task.batch(indices, run.seed, i, t))
+            inputs, targets = self.task.batch(indices, run.seed, i, t)
+            batches.append((inputs.to(self.context.device), targets.to(self.context.device)))
         losses = self.replicas.backward(batches, self.task.loss)
         middle = time.perf_counter()
         lr = run.schedule.lr(t / self.epoch_steps)
@@ -130,7 +133,16 @@ class _Workers:
         metrics |= world.traffic.totals() | self.seconds
         if epoch % run.evaluate_every == 0 or epoch == run.epochs:
             metrics |= self._evaluate(mean)
+        if epoch == run.epochs:
+            metrics["digest"] = self._digest()
         self.context.log(epoch, metrics)
+
+    def _digest(self) -> int:
+        """Return the first 52 bits of the SHA-256 of all workers' parameters and buffers."""
+        digest = hashlib.sha256()
+        for rows in (self.replicas.parameters, self.replicas.buffers):
+            digest.update(self.world.collect(rows).cpu().numpy().tobytes())
+        return int(digest.hexdigest()[:13], 16)
 
     def _evaluate(self, mean: Tensor) -> dict[str, float]:
         """Evaluate the model of worker 0 and the mean model, on rank 0, which holds worker 0."""

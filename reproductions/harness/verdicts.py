@@ -176,15 +176,25 @@ def write(path: Path, verdicts: Iterable[Verdict], keep: bool = False) -> None:
     os.replace(draft, path)
 
 
+COLUMNS = ("claim", "source", "reported", "reproduced", "tolerance", "verdict", "scale", "workload", "hardware")
+FLEXIBLE = {"source": 0.2, "reported": 0.28, "reproduced": 0.3, "tolerance": 0.22}  # shares of the width that is left
+
+
 def table(verdicts: Sequence[Verdict], width: int) -> list[str]:
     """Return the lines of the table of reproduced against reported, with the counts by verdict."""
-    rows = [("claim", "reported", "reproduced", "verdict", "scale", "workload")]
-    rows += [(v.id, v.reported, _with_interval(v), v.verdict, v.scale, v.workload) for v in verdicts]
-    widths = [max(len(row[column]) for row in rows) for column in range(6)]
-    widths[1] = widths[2] = max(12, min(36, (width - sum(widths) + widths[1] + widths[2] - 10) // 2))
-    lines = ["  ".join(_fit(cell, w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+    rows = [COLUMNS, *(_cells(verdict) for verdict in verdicts)]
+    widths = {name: max(len(row[i]) for row in rows) for i, name in enumerate(COLUMNS)}
+    left = max(width, 200) - sum(widths[name] for name in COLUMNS if name not in FLEXIBLE) - 2 * len(COLUMNS)
+    widths |= {name: min(widths[name], max(10, int(share * left))) for name, share in FLEXIBLE.items()}
+    lines = [
+        "  ".join(_fit(cell, widths[name]) for name, cell in zip(COLUMNS, row, strict=True)).rstrip() for row in rows
+    ]
     counts = Counter(verdict.verdict for verdict in verdicts)
     return [*lines, "", ", ".join(f"{counts[name]} {name}" for name in VERDICTS if counts[name])]
+
+
+def _cells(v: Verdict) -> tuple[str, ...]:
+    return (v.id, v.source, v.reported, _with_interval(v), v.tolerance, v.verdict, v.scale, v.workload, v.hardware)
 
 
 def _with_interval(verdict: Verdict) -> str:

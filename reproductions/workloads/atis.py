@@ -30,6 +30,11 @@ class Atis:
     hidden: int = 300
     embedding: int = 150
 
+    @property
+    def epoch_seconds(self) -> float:
+        """See `Workload.epoch_seconds`."""
+        return 4.0
+
     def load(self, data: Path | None, device: str = "cpu") -> SlotTask:
         """Read the sentences; `DataError` if files are missing or a line does not have one tag for each word."""
         words, tags, test_words, test_tags = _locate(data)

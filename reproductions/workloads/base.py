@@ -39,6 +39,10 @@ class Task(Protocol):
     def train_size(self) -> int:
         """Number of training samples (images or sentences)."""
 
+    @property
+    def onednn(self) -> bool:
+        """Whether oneDNN computes faster than torch's own kernels: not for the smallest convolutions."""
+
     def model(self) -> nn.Module:
         """Return a fresh model on the task's device, initialised from torch's global CPU generator."""
 
@@ -63,6 +67,10 @@ class Workload(Protocol):
 
     name: ClassVar[str]
 
+    @property
+    def epoch_seconds(self) -> float:
+        """Rough time of one CPU core for the gradients of all training samples; only for estimates."""
+
     def load(self, data: Path | None, device: str = "cpu") -> Task:
         """Read the data below the folder `data` (unused by embedded problems).
 
@@ -74,6 +82,13 @@ class Workload(Protocol):
 
     def checksum(self, data: Path | None) -> str:
         """Return an identifier of the data that `load` would use; raises `DataError` if they are not there."""
+
+
+@contextmanager
+def kernels(task: Task) -> Iterator[None]:
+    """Use the CPU kernels that suit a task: two choices that differ in their rounding, so a task always makes one."""
+    with torch.backends.mkldnn.flags(enabled=task.onednn, allow_tf32=None):
+        yield
 
 
 def missing(data: Path | None, what: str, sought: str) -> DataError:

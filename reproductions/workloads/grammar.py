@@ -78,6 +78,11 @@ class SlotGrammar:
         if self.train_size < 1:
             raise ValueError(f"train_size is {self.train_size}, but there must be at least one sentence")
 
+    @property
+    def epoch_seconds(self) -> float:
+        """See `Workload.epoch_seconds`."""
+        return 1e-4 * self.train_size
+
     def load(self, data: Path | None = None, device: str = "cpu") -> SlotTask:
         """Return the task; `data` is not used."""
         train, test = generate("train", self.train_size), generate("test", _TEST)

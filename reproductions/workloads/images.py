@@ -47,6 +47,8 @@ class ImageTask:
         Changes a training batch (B, H, W, C) before the mean is subtracted, or None.
     device
         Where models live.
+    onednn
+        See `base.Task.onednn`.
     """
 
     label: str
@@ -56,6 +58,7 @@ class ImageTask:
     scale: float
     augment: Callable[[Pixels, np.random.Generator], Pixels] | None = None
     device: str = "cpu"
+    onednn: bool = True
 
     @property
     def train_size(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -86,6 +86,7 @@ class SlotTask:
     outputs: int
     embedding: int
     hidden: int
+    onednn: ClassVar[bool] = True
     device: str = "cpu"
 
     @property

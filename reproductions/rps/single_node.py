@@ -1,0 +1,62 @@
+"""One node on one n-th of the data: what a worker of RPS is when nothing arrives (appendix E)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from algorithms.streams import torch_seed
+from reproductions.harness.context import Context
+from reproductions.harness.experiment import Experiment
+from reproductions.harness.training import Training
+from reproductions.workloads.base import Task, kernels
+from reproductions.workloads.sharding import minibatch, shard, steps_per_epoch
+
+
+@dataclass(frozen=True)
+class SingleNode(Experiment):
+    """Plain torch SGD on the shard of worker 0 of a training run, with its batches and step sizes.
+
+    Logs ``test_*`` at the end.
+    """
+
+    like: Training
+
+    @property
+    def workers(self) -> int:
+        """One."""
+        return 1
+
+    @property
+    def seed(self) -> int:
+        """Seed of the run it is compared with."""
+        return self.like.seed
+
+    def checksum(self, data: Path | None) -> str:
+        """Return the checksum of the workload's data."""
+        return self.like.checksum(data)
+
+    def execute(self, context: Context) -> None:
+        """Train one model, without any of the suite's replicas, worlds or networks."""
+        task = self.like.workload.load(context.data, context.device)
+        context.notes["workload"] = task.label
+        with kernels(task):
+            self._train(task, context)
+
+    def _train(self, task: Task, context: Context) -> None:
+        run = self.like
+        torch.manual_seed(torch_seed(run.seed, "init"))
+        model = task.model()
+        optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+        mine = shard(task.train_size, run.nodes, 0, run.seed)
+        steps = steps_per_epoch(task.train_size, run.nodes, run.batch)
+        for t in range(run.epochs * steps):
+            optimizer.param_groups[0]["lr"] = run.schedule.lr(t / steps)
+            inputs, targets = task.batch(minibatch(mine, run.batch, run.seed, 0, t), run.seed, 0, t)
+            optimizer.zero_grad()
+            loss = task.loss(model(inputs.to(context.device)), targets.to(context.device))
+            torch.autograd.backward(loss)
+            optimizer.step()
+        context.log(run.epochs, task.evaluate(model))
