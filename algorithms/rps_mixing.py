@@ -57,8 +57,7 @@ def mixing_matrix(owner: int, sent: ArrayLike, received: ArrayLike) -> Array:
     contributes, gets = np.array(sent, dtype=bool), np.array(received, dtype=bool)
     if contributes.ndim != 1 or contributes.shape != gets.shape:
         raise ValueError(f"sent and received are bool (n,), but their shapes are {contributes.shape} and {gets.shape}")
-    if not 0 <= owner < len(gets):
-        raise ValueError(f"the owner is worker {owner}, but the workers are 0..{len(gets) - 1}")
+    _check_owner(owner, len(gets))
     contributes[owner] = gets[owner] = True
     average = contributes / contributes.sum()
     mixing: Array = np.where(gets, average[:, None], np.eye(len(gets)))
@@ -71,12 +70,13 @@ def enumerate_moments(n: int, p: float, owner: int | None = None) -> Moments:
     Raises
     ------
     ValueError
-        If n is not in 2..5 (4^(n-1) outcomes for every owner) or p not in [0, 1].
+        If n is not in 2..5 (4^(n-1) outcomes for every owner), p not in [0, 1] or the owner not one of the workers.
     """
     _checked(n, p)
     if n > _MOST_WORKERS_TO_ENUMERATE:
         raise ValueError(f"n is {n}, but enumeration is for n <= {_MOST_WORKERS_TO_ENUMERATE}: use the closed forms")
     owners = range(n) if owner is None else [owner]
+    _check_owner(owners[0], n)
     mean, second, averaged = np.zeros((3, n, n))
     for who, outcome in product(owners, product([False, True], repeat=2 * (n - 1))):
         phases = np.insert(np.reshape(outcome, (2, n - 1)), who, True, axis=1)
@@ -171,6 +171,11 @@ def _checked(n: ArrayLike, p: ArrayLike) -> tuple[Array, Array]:
     return workers, lost
 
 
+def _check_owner(owner: int, n: int) -> None:
+    if not 0 <= owner < n:
+        raise ValueError(f"the owner is worker {owner}, but the workers are 0..{n - 1}")
+
+
 def _geometric(k: Array, p: Array) -> Array:
     """Return 1 + p + ... + p^(k-1) without cancellation, for k >= 1 and 0 <= p <= 1."""
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -200,9 +205,10 @@ def _printed_t2(n: Array, q: Array) -> Array:
 
 
 def _binomial_between(least: int, trials: Array, q: Array) -> Array:
-    from scipy.special import bdtrc
+    """Return P(least <= Bin(trials, q) <= trials - 1)."""
+    from scipy.special import betainc
 
-    between: Array = bdtrc(least - 1, trials, q) - q**trials
+    between: Array = betainc(least, trials - least + 1, q) - q**trials
     return between
 
 
