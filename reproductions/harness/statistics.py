@@ -216,6 +216,15 @@ def close(a: ArrayLike, b: ArrayLike, rtol: float, atol: float) -> Decision:
     return Decision("holds" if agrees.all() else "fails", Interval(point, point, point, 1.0, len(got)), sentence)
 
 
+def all_of(*decisions: Decision) -> Decision:
+    """Decide that several statements hold together; the one that stands in the way gives interval and explanation."""
+    order: list[Outcome] = ["fails", "inconclusive", "holds"]
+    weakest = min(decisions, key=lambda decision: order.index(decision.outcome))
+    if weakest.outcome == "holds":
+        return replace(weakest, explanation="; ".join(decision.explanation for decision in decisions))
+    return weakest
+
+
 class _Estimate(NamedTuple):
     value: float
     error: float  # standard error; infinite if one sample cannot tell

@@ -1,0 +1,338 @@
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from reproductions.harness.settings import OPTIONS, RERUN
+
+ROOT = Path(__file__).parents[2]
+TOY = Path(__file__).with_name("toy_paper")
+
+
+class Session:
+    """A pytest session on a copy of the toy paper, in a process of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.results = folder / "results"
+        self.paper = folder / "toy"
+        shutil.copytree(TOY, self.paper, ignore=shutil.ignore_patterns("__pycache__"))
+
+    def command(self, *arguments: str) -> list[str]:
+        plugin = ["-p", "reproductions.harness.plugin", "-p", "no:cacheprovider", "-c", os.devnull]
+        common = ["--rootdir", str(self.folder), "--results", str(self.results), "--device", "cpu", "--ranks", "2"]
+        return [
+            sys.executable,
+            "-m",
+            "pytest",
+            *plugin,
+            *common,
+            "-c",
+            os.devnull,
+            "--rootdir",
+            str(self.folder),
+            *arguments,
+        ]
+
+    def environment(self, **more: str) -> dict[str, str]:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("REPRO_")}
+        return inherited | {"PYTHONPATH": str(ROOT), "TOY_MARKS": str(self.folder)} | more
+
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        arguments = arguments or (str(self.paper),)
+        return subprocess.run(
+            self.command(*arguments), cwd=self.folder, env=self.environment(**environment),
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+
+    def executed(self) -> list[str]:
+        path = self.folder / "executed"
+        return path.read_text().splitlines() if path.exists() else []
+
+    def verdicts(self) -> dict[str, dict[str, object]]:
+        document = json.loads((self.results / "smoke" / "verdicts.json").read_text())
+        return {row["id"]: row for row in document["claims"]}
+
+    def write_test(self, text: str, claims: str = "toy-number") -> None:
+        """Replace the toy paper by another test file and the claims it needs."""
+        import yaml
+
+        document = yaml.safe_load((TOY / "claims.yaml").read_text())
+        document["claims"] = [claim for claim in document["claims"] if claim["id"] in claims.split()]
+        (self.paper / "claims.yaml").write_text(yaml.dump(document))
+        (self.paper / "test_toy.py").write_text(text)
+
+
+SLOW = """
+import os
+from reproductions.harness.plugin import decides
+from reproductions.harness.statistics import within
+from tests.harness.toy_experiments import Toy
+
+def experiments(settings):
+    return [Toy(os.environ["TOY_MARKS"], 1.0, seed, seconds=float(os.environ.get("TOY_SECONDS", "0"))*(seed == 2))
+            for seed in range(4)]
+
+@decides("toy-number")
+def test_number(claim, runs):
+    claim.decide(within([run.final("loss") for run in runs], 0.9, 1.1), runs=runs)
+"""
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Session:
+    return Session(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Session, str]:
+    """Return a finished session over the whole toy paper and what it printed."""
+    session = Session(tmp_path_factory.mktemp("toy"))
+    result = session.run(str(session.paper), "--verdicts", str(session.folder / "verdicts.json"))
+    assert result.returncode == 1, result.stdout + result.stderr
+    return session, result.stdout
+
+
+# ------------------------------------------------------------------------------------------------------- verdicts
+
+
+@pytest.mark.parametrize(
+    ("claim", "verdict", "reason"),
+    [
+        ("toy-number", "reproduced", "mean in [0.9, 1.1]"),
+        ("toy-order", "trend", "mean in"),
+        ("toy-deviates", "deviates", "mean in [1.9, 2.1]"),
+        ("toy-known", "deviates", "known: the toy is lighter than the paper says"),
+        ("toy-erratum", "erratum", "as printed"),
+        ("toy-missing", "not run", "needs a bigger toy"),
+        ("toy-few", "inconclusive", "at least 3 are needed"),
+        ("toy-broken", "crashed", "RuntimeError: the toy broke"),
+        ("toy-vanished", "crashed", "recorded no 'accuracy', only loss"),
+        ("toy-undecided", "crashed", "without deciding the claim"),
+    ],
+)
+def test_every_verdict_is_recorded_with_its_reason(
+    finished: tuple[Session, str], claim: str, verdict: str, reason: str
+) -> None:
+    row = finished[0].verdicts()[claim]
+    assert row["verdict"] == verdict
+    assert reason in str(row["reason"])
+
+
+def test_outcomes_of_pytest_follow_the_verdicts(finished: tuple[Session, str]) -> None:
+    output = finished[1]
+    for name in ("toy-deviates", "toy-outdated", "toy-broken", "toy-vanished", "toy-undecided"):
+        assert f"[{name}]" in output.split("short test summary info")[1], name
+    assert "5 failed, 4 passed, 2 skipped, 1 xfailed" in output
+
+
+def test_the_table_and_the_file_come_from_the_same_records(finished: tuple[Session, str]) -> None:
+    session, output = finished
+    document = json.loads((session.folder / "verdicts.json").read_text())
+    assert document["schema"] == 1
+    assert {"commit", "python", "versions", "argv", "cpu"} <= document["provenance"].keys()
+    row = next(row for row in document["claims"] if row["id"] == "toy-number")
+    assert row["reported"] == "1.0"
+    assert row["reproduced"] == "1.002"
+    assert row["seeds"] == 5
+    assert row["ranks"] == 2
+    low, high = row["interval"]
+    assert low < 1.002 < high
+    table = output.split("reproduced against reported")[1]
+    assert all(row["id"] in table for row in document["claims"])
+    assert "1.002 [1, 1]" in table
+
+
+def test_collection_says_what_will_run(finished: tuple[Session, str]) -> None:
+    assert "toy/test_toy: 5 runs, 5 to make, about" in finished[1]
+
+
+def test_a_finished_paper_is_not_run_again_unless_asked_to(finished: tuple[Session, str]) -> None:
+    session, _ = finished
+    before = len(session.executed())
+    only = [f"{session.paper}/test_toy.py::test_number"]
+    assert "5 runs, 0 to make" in session.run(*only).stdout
+    assert len(session.executed()) == before
+    session.run(*only, "--rerun")
+    assert len(session.executed()) == before + 5
+
+
+# ------------------------------------------------------------------------------------------- claims without tests
+
+
+def test_a_test_that_names_an_unknown_claim_is_an_error(session: Session) -> None:
+    session.write_test(SLOW, claims="toy-few")
+    result = session.run()
+    assert result.returncode == 4
+    assert "decides the claim 'toy-number', which" in result.stderr
+
+
+def test_a_claim_without_a_test_is_an_error(session: Session) -> None:
+    session.write_test(SLOW, claims="toy-number toy-few")
+    result = session.run()
+    assert result.returncode == 4
+    assert "no test decides these claims" in result.stderr
+    assert "toy-few" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (("scale: any", "scale: huge"), "scale is 'huge', not one of"),
+        (("kind: number", "sort: number"), "unknown fields: sort"),
+        (("  quote: the loss is 1.0\n", ""), "missing 1 required"),
+        (("paper: toy", "paper: [toy"), "claims.yaml"),
+    ],
+)
+def test_a_damaged_claims_file_is_an_error(session: Session, edit: tuple[str, str], message: str) -> None:
+    path = session.paper / "claims.yaml"
+    path.write_text(path.read_text().replace(*edit))
+    result = session.run()
+    assert result.returncode == 4
+    assert message in result.stderr
+
+
+# -------------------------------------------------------------------------------------------------- interruptions
+
+
+def start(session: Session) -> subprocess.Popen[str]:
+    session.write_test(SLOW)
+    process = subprocess.Popen(
+        session.command(str(session.paper)),
+        cwd=session.folder,
+        env=session.environment(TOY_SECONDS="60"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    end = time.monotonic() + 60
+    while len(session.executed()) < 3 and time.monotonic() < end:
+        time.sleep(0.1)
+    assert len(session.executed()) == 3, "the session did not reach its third run"
+    return process
+
+
+def ranks_of(session: Session) -> str:
+    return subprocess.run(["pgrep", "-f", str(session.results)], capture_output=True, text=True, check=False).stdout
+
+
+def assert_clean(session: Session, patience: float = 10.0) -> None:
+    end = time.monotonic() + patience
+    while (left := ranks_of(session)) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert not left
+    stored = [path for path in (session.results / "runs").iterdir() if not path.name.endswith(".checkpoint")]
+    assert all((path / "run.json").exists() for path in stored if not path.name.startswith(".launch"))
+
+
+def test_control_c_stops_the_ranks_and_keeps_what_is_finished(session: Session) -> None:
+    process = start(session)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert "KeyboardInterrupt" in output
+    assert_clean(session)
+    assert not list((session.results / "runs").glob(".*"))
+    assert len(list((session.results / "runs").iterdir())) == 2
+
+
+def test_after_a_kill_only_the_missing_runs_are_made(session: Session) -> None:
+    process = start(session)
+    process.kill()
+    process.wait()
+    assert_clean(session)
+    result = session.run(TOY_SECONDS="0")  # other fields, so another key, for the third run alone
+    assert result.returncode == 0, result.stdout
+    assert "4 runs, 2 to make" in result.stdout
+    assert session.executed()[3:] == ["1.0 2", "1.0 3"]
+
+
+def test_a_truncated_stored_run_is_made_again(session: Session) -> None:
+    session.write_test(SLOW)
+    session.run()
+    frame = next((session.results / "runs").glob("*/frame.parquet"))
+    frame.write_bytes(frame.read_bytes()[:100])
+    result = session.run()
+    assert result.returncode == 0
+    assert "4 runs, 1 to make" in result.stdout
+    assert "is damaged and will be made again" in result.stdout
+    assert len(session.executed()) == 5
+
+
+def test_a_full_disk_fails_the_test_with_its_cause(session: Session) -> None:
+    session.write_test(SLOW)
+    limited = ["sh", "-c", 'ulimit -f 1; exec "$@"', "sh", *session.command(str(session.paper))]
+    result = subprocess.run(
+        limited, cwd=session.folder, env=session.environment(), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert result.returncode != 0
+    assert "File too large" in result.stdout + result.stderr
+    assert not list((session.results / "runs").glob("*/run.json"))
+    assert not list((session.results / "runs").glob(".draft*"))
+
+
+# -------------------------------------------------------------------------------------------------------- options
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "message"),
+    [
+        ("ranks", "0", "is '0', but must be a whole number of at least 1"),
+        ("scale", "huge", "is 'huge', but must be one of smoke, small, paper"),
+        ("seeds", "many", "is 'many', but must be a whole number"),
+        ("run-timeout", "-1", "is '-1', but must be a number of seconds above 0"),
+        ("data", "/nowhere", "is '/nowhere', but there is no such folder"),
+        ("data", ".", "holds none of cifar10, cifar-10-batches-py, atis"),
+        ("launcher", "srun", "must contain {ranks}"),
+        ("launcher", "srun '{ranks}", "is no command line with {ranks} in it"),
+        ("launcher", "no-such-program -n {ranks}", "'no-such-program', which is not a program on this machine"),
+        ("results", "/proc/results", "nothing can be written there"),
+        ("device", "tpu", "must be one of auto, cpu, cuda"),
+        ("rerun", "maybe", "must be true or false"),
+    ],
+)
+def test_a_bad_value_is_one_clear_sentence(option: str, text: str, message: str) -> None:
+    parse = next(o.parse for o in (*OPTIONS, RERUN) if o.name == option)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        parse(text)
+
+
+def test_a_bad_option_ends_the_session_at_once(session: Session) -> None:
+    result = session.run(str(session.paper), "--ranks", "0")
+    assert result.returncode == 4
+    assert result.stderr.strip() == "ERROR: --ranks is '0', but must be a whole number of at least 1"
+
+
+def test_cuda_without_a_device_is_refused(session: Session) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a CUDA device here")
+    result = session.run("--collect-only", str(session.paper), "--device", "cuda")
+    assert result.returncode == 4
+    assert "torch finds no CUDA device here" in result.stderr
+
+
+def test_options_come_from_the_environment_and_the_command_line_goes_first(session: Session) -> None:
+    listing = ["--collect-only", str(session.paper)]
+    assert "seeds 7" in session.run(*listing, REPRO_SEEDS="7").stdout
+    assert "seeds 4" in session.run(*listing, "--seeds", "4", REPRO_SEEDS="7").stdout
+    assert "REPRO_SCALE is 'huge'" in session.run(*listing, REPRO_SCALE="huge").stderr
+
+
+def test_options_come_from_the_ini_file(session: Session) -> None:
+    ini = session.folder / "tox.ini"
+    ini.write_text("[pytest]\nrepro_scale = small\n")
+    command = session.command("--collect-only", str(session.paper))
+    command[command.index(os.devnull)] = str(ini)
+    result = subprocess.run(
+        command, cwd=session.folder, env=session.environment(), capture_output=True, text=True, check=False
+    )
+    assert "scale small, seeds 3" in result.stdout

@@ -1,0 +1,35 @@
+"""Experiments of a toy paper: quick, countable, and wrong on demand."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from reproductions.harness.context import Context
+from reproductions.harness.experiment import Experiment
+
+
+@dataclass(frozen=True)
+class Toy(Experiment):
+    """Log ``mean + seed / 1000`` after some time; leave a mark for each execution."""
+
+    marks: str
+    mean: float
+    seed: int
+    seconds: float = 0.0
+    fault: str = ""
+
+    @property
+    def workers(self) -> int:
+        return 2
+
+    def execute(self, context: Context) -> None:
+        if context.rank == 0:
+            with (Path(self.marks) / "executed").open("a") as file:
+                file.write(f"{self.mean} {self.seed}\n")
+        if self.fault == "raise" and context.rank == 1:
+            raise RuntimeError("the toy broke")
+        time.sleep(self.seconds)
+        context.log(1, {"loss": self.mean + self.seed / 1000})
+        context.on_progress(1.0)
