@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import time
 from collections.abc import Callable
@@ -31,8 +32,9 @@ class Training(Experiment):
     the worker's own model before its step: the running epoch mean), ``consensus`` ((1/n) sum_i |x_i - mean|^2), ``lr``,
     the traffic ledger, ``compute_seconds`` and ``communication_seconds`` of rank 0. Every `evaluate_every` epochs and
     at the end, on the test set: ``test_*`` of the model of worker 0 with its own batch-norm statistics, and
-    ``mean_test_*`` of the average of all models with the average of their statistics. At the end, ``digest`` of the
-    parameters and buffers of all workers: equal digests are bitwise equal models.
+    ``mean_test_*`` of the average of all models with the average of their statistics. At the end, ``workers_test_*``,
+    the mean over all workers of what each one's own model scores, and ``digest`` of the parameters and buffers of all
+    workers: equal digests are bitwise equal models.
 
     Parameters
     ----------
@@ -74,7 +76,7 @@ class Training(Experiment):
 
     def execute(self, context: Context) -> None:
         """Train on the ranks of `context`."""
-        task = self.workload.load(context.data, context.device)
+        task = load(self.workload, context.data, context.device)
         context.notes["workload"] = task.label
         with kernels(task):
             worker = _Workers(self, task, context)
@@ -82,6 +84,12 @@ class Training(Experiment):
                 losses = [worker.step(t, on_step=context.on_progress) for t in worker.steps(epoch)]
                 worker.log(epoch + 1, losses)
                 worker.checkpoint(epoch + 1)
+
+
+@functools.lru_cache(maxsize=2)
+def load(workload: Workload, data: Path | None, device: str) -> Task:
+    """Load a workload once for the runs of a launch that follow each other."""
+    return workload.load(data, device)
 
 
 @dataclass
@@ -134,7 +142,7 @@ class _Workers:
         if epoch % run.evaluate_every == 0 or epoch == run.epochs:
             metrics |= self._evaluate(mean)
         if epoch == run.epochs:
-            metrics["digest"] = self._digest()
+            metrics |= self._evaluate_all() | {"digest": self._digest()}
         self.context.log(epoch, metrics)
 
     def _digest(self) -> int:
@@ -152,6 +160,12 @@ class _Workers:
         own = self.task.evaluate(self.replicas.models[0])
         averaged = self.task.evaluate(self._model(mean, buffers))
         return own | {f"mean_{metric}": value for metric, value in averaged.items()}
+
+    def _evaluate_all(self) -> dict[str, float]:
+        own = [self.task.evaluate(model) for model in self.replicas.models]
+        rows = torch.tensor([[float(value) for value in metrics.values()] for metrics in own], dtype=torch.float64)
+        means = self.world.collect(rows).mean(dim=0).tolist()
+        return {f"workers_{metric}": value for metric, value in zip(own[0], means, strict=True)}
 
     def _model(self, parameters: Tensor, buffers: Tensor | None) -> nn.Module:
         model = self.task.model().to(self.context.device)

@@ -10,7 +10,7 @@ import torch
 from algorithms.streams import torch_seed
 from reproductions.harness.context import Context
 from reproductions.harness.experiment import Experiment
-from reproductions.harness.training import Training
+from reproductions.harness.training import Training, load
 from reproductions.workloads.base import Task, kernels
 from reproductions.workloads.sharding import minibatch, shard, steps_per_epoch
 
@@ -40,7 +40,7 @@ class SingleNode(Experiment):
 
     def execute(self, context: Context) -> None:
         """Train one model, without any of the suite's replicas, worlds or networks."""
-        task = self.like.workload.load(context.data, context.device)
+        task = load(self.like.workload, context.data, context.device)
         context.notes["workload"] = task.label
         with kernels(task):
             self._train(task, context)

@@ -65,7 +65,7 @@ def test_one_percent_hurts_gradient_averaging(claim: Decider, settings: Settings
     model = MODELS[claim.claim.id.split("-")[2]]
     reliable = select(runs, grid(settings, model, [1.0], algorithm=GradientAveraging()))
     lossy = select(runs, dropped(settings, model))
-    low, high = (final(part, "test_accuracy") for part in (lossy, reliable))
+    low, high = (final(part, "workers_test_accuracy") for part in (lossy, reliable))
     claim.decide(less(low, high, alpha=ALPHA), f"{np.mean(low):.3f} against {np.mean(high):.3f}", [*reliable, *lossy])
 
 

@@ -67,6 +67,9 @@ class Workload(Protocol):
 
     name: ClassVar[str]
 
+    def __hash__(self) -> int:
+        """Hash the settings: equal workloads are loaded once."""
+
     @property
     def epoch_seconds(self) -> float:
         """Rough time of one CPU core for the gradients of all training samples; only for estimates."""

@@ -27,7 +27,18 @@ class Session:
 
     def command(self, *arguments: str) -> list[str]:
         plugin = ["-p", "reproductions.harness.plugin", "-p", "no:cacheprovider", "-c", os.devnull]
-        common = ["--rootdir", str(self.folder), "--results", str(self.results), "--device", "cpu", "--ranks", "2"]
+        common = [
+            "--seeds",
+            "5",
+            "--rootdir",
+            str(self.folder),
+            "--results",
+            str(self.results),
+            "--device",
+            "cpu",
+            "--ranks",
+            "2",
+        ]
         return [
             sys.executable,
             "-m",
