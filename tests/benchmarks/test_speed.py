@@ -1,0 +1,119 @@
+"""Speed, as ratios within one run: clocks of shared machines are too noisy for absolute figures."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from algorithms.replicas import Batch, Replicas
+from reproductions.harness.launcher import launch
+from reproductions.workloads.base import Workload, kernels
+from reproductions.workloads.cifar10 import cifar_resnet
+from reproductions.workloads.digits import Digits
+from reproductions.workloads.grammar import SlotGrammar
+from tests.benchmarks.conftest import Speed
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def fastest(calls: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+    """Return the shortest time of each call, taking turns so that all see the same machine."""
+    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(repeats):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            call()
+            seconds[name].append(time.perf_counter() - start)
+    return {name: min(values) for name, values in seconds.items()}
+
+
+def test_rps_round_against_the_collectives_of_mpi(benchmark: Any, speed: Speed, tmp_path: Path) -> None:
+    launched = ("tests.benchmarks.rps_round", tmp_path, 4, 300.0)
+    benchmark.pedantic(launch, args=launched, rounds=1)
+    for d, seconds in json.loads((tmp_path / "seconds.json").read_text()).items():
+        ratio = min(seconds["rps"]) / min(seconds["mpi"])
+        name = f"RPS round, p = 0, 4 ranks, {int(d) // 1_000_000}M floats / reduce-scatter + all-gather"
+        speed(name, ratio, "at most 1.3", "copies through shared memory: 2 (n-1)/n d floats in and out of every rank")
+        assert ratio <= 1.3
+
+
+def bare_loop(models: list[torch.nn.Module], batches: list[Batch], loss: Callable[..., torch.Tensor]) -> None:
+    """Compute gradients as a plain torch program would."""
+    for model, (x, y) in zip(models, batches, strict=True):
+        model.zero_grad()
+        loss(model(x), y).backward()
+
+
+@pytest.mark.parametrize("workload", [Digits("mlp"), Digits("small"), SlotGrammar()], ids=lambda w: w.name)
+def test_replica_loop_against_a_bare_loop(benchmark: Any, speed: Speed, workload: Workload) -> None:
+    task = workload.load(None)
+    replicas = Replicas(task.model, 8, seed=0)
+    models = [task.model() for _ in range(8)]
+    batches = [task.batch(np.arange(8 * i, 8 * i + 8), 0, i, 0) for i in range(8)]
+    with kernels(task):
+        ours = benchmark.pedantic(lambda: replicas.backward(batches, task.loss), rounds=5, warmup_rounds=3)
+        assert ours.shape == (8,)
+        times = fastest(
+            {
+                "replicas": lambda: replicas.backward(batches, task.loss),
+                "bare": lambda: bare_loop(models, batches, task.loss),
+            },
+            repeats=40,
+        )
+    ratio = times["bare"] / times["replicas"]
+    speed(
+        f"rate of the replica loop, {task.label} / bare torch loop", ratio, "at least 0.9", "dispatch of small kernels"
+    )
+    assert ratio >= 0.9
+
+
+def test_replica_loop_on_resnet20(benchmark: Any, speed: Speed) -> None:
+    def build() -> torch.nn.Module:
+        return cifar_resnet(20)
+
+    replicas, models = Replicas(build, 2, seed=0), [build() for _ in range(2)]
+    batch = (torch.randn(16, 3, 32, 32).contiguous(memory_format=torch.channels_last), torch.arange(16) % 10)
+    loss = torch.nn.functional.cross_entropy
+    benchmark.pedantic(lambda: replicas.backward([batch, batch], loss), rounds=1, warmup_rounds=1)
+    times = fastest(
+        {
+            "replicas": lambda: replicas.backward([batch, batch], loss),
+            "bare": lambda: bare_loop(models, [batch, batch], loss),
+        },
+        repeats=6,
+    )
+    ratio = times["bare"] / times["replicas"]
+    speed("rate of the replica loop, ResNet-20 / bare torch loop", ratio, "at least 0.9", "convolutions")
+    assert ratio >= 0.9
+
+
+def test_start_up(benchmark: Any, speed: Speed, tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    (tmp_path / "test_nothing.py").write_text("import torch\n\ndef test_nothing():\n    pass\n")
+
+    def collect(*options: str) -> None:
+        command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-c", "/dev/null", *options, str(tmp_path)]
+        subprocess.run(command, cwd=root, check=True, capture_output=True)
+
+    suite = ("-p", "reproductions.harness.plugin", "--results", str(tmp_path))
+    benchmark.pedantic(collect, args=suite, rounds=1)
+    times = fastest({"suite": lambda: collect(*suite), "bare": collect}, repeats=3)
+    ratio = times["suite"] / times["bare"]
+    extra = times["suite"] - times["bare"]
+    speed(
+        "start-up of pytest with the suite / with import torch alone", ratio, "at most 1.5", f"{extra:.2f} s of imports"
+    )
+    assert ratio <= 1.5
