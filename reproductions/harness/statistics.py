@@ -162,13 +162,16 @@ def less(
 ) -> Decision:
     """Decide mean(a) < mean(b) + margin: an ordering with margin 0, non-inferiority with margin > 0.
 
-    The interval is that of mean(a) - mean(b) with alpha at each side.
+    The interval is that of mean(a) - mean(b) with alpha at each side. The statement is strict: samples that do not differ
+    at all, seed by seed, make an ordering fail.
     """
     if diverged_fails and not (np.isfinite(a).all() and np.isfinite(b).all()):
         return _DIVERGED
     difference = _difference(a, b, paired)
     interval = _interval(difference, 1 - 2 * alpha)
-    return _decide(interval, interval.high < margin, interval.low > margin, f"a - b < {margin:.6g}", difference, margin)
+    return _decide(
+        interval, interval.high < margin, interval.low >= margin, f"a - b < {margin:.6g}", difference, margin
+    )
 
 
 def increasing(
@@ -176,8 +179,8 @@ def increasing(
 ) -> Decision:
     """Decide whether the means of the groups increase in the order given.
 
-    It fails if a step from one group to the next decreases significantly (one-sided t tests, Holm over the steps). It
-    holds if the last mean is significantly above the first and no step decreases even without Holm's correction. The
+    It fails if a step from one group to the next decreases significantly (one-sided t tests, Holm over the steps) or if
+    the last mean is not above the first, with its whole interval. It holds if the last mean is significantly above the first and no step decreases even without Holm's correction. The
     interval is that of mean(last) - mean(first) with alpha at each side.
     """
     if len(groups) < 2:
@@ -190,7 +193,7 @@ def increasing(
     overall = _difference(samples[-1], samples[0], paired)
     interval = replace(_interval(overall, 1 - 2 * alpha), n=min(step.n for step in steps))
     worst = steps[int(np.argmin(decreases))]
-    fails, tolerable = bool(holm(decreases).min() < alpha), min(decreases) >= alpha
+    fails, tolerable = bool(holm(decreases).min() < alpha) or interval.high <= 0, min(decreases) >= alpha
     statement = f"mean(last) - mean(first) > 0 and no step down (lowest step {worst.value:+.6g})"
     return _decide(interval, interval.low > 0 and tolerable, fails, statement, overall if tolerable else worst, 0)
 

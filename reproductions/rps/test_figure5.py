@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from algorithms.network import IndependentDrops
-from algorithms.rps import GradientAveraging
+from algorithms.rps import GradientAveraging, ModelAveraging
 from algorithms.schedule import StepDecay
 from reproductions.harness.figures import FigureFolder, curves, draw, panels
 from reproductions.harness.plugin import decides
@@ -17,14 +17,15 @@ from reproductions.harness.statistics import Decision, all_of, less, slope_inter
 from reproductions.harness.store import Run
 from reproductions.harness.training import Training
 from reproductions.harness.verdicts import Decider
-from reproductions.rps.grids import final, grid, recipe, select
+from reproductions.rps.grids import NODES, final, grid, select
+from reproductions.workloads.digits import Digits
 
 MODELS = {"r110": "ResNet110", "r20": "ResNet20"}
 ALPHA = 0.05 / 4  # Bonferroni over the claims of the figure
 
 
 def experiments(settings: Settings) -> list[Training]:
-    """Return both algorithms with and without drops, and two long runs at a constant step size."""
+    """Return both algorithms with and without drops, and long runs at a constant step size."""
     return [e for model in MODELS.values() for e in [*baseline(settings, model), *dropped(settings, model)]] + [
         *drift(settings, grads=True),
         *drift(settings, grads=False),
@@ -42,11 +43,18 @@ def dropped(settings: Settings, model: str) -> list[Training]:
 
 
 def drift(settings: Settings, grads: bool) -> list[Training]:
-    """Return runs at a constant step size, a quarter of the peak so that the loss stays away from zero."""
-    chosen = recipe(settings, "ResNet20")
-    runs = grid(settings, "ResNet20", [0.99], algorithm=GradientAveraging() if grads else None)
-    constant = StepDecay(peak=0.25 * runs[0].schedule.lr(chosen.epochs / 4))
-    return [replace(e, schedule=constant, evaluate_every=chosen.epochs) for e in runs]
+    """Return long runs of a linear model at a constant step size and 1 % drops, where gradients never vanish."""
+    base = Training(
+        algorithm=GradientAveraging() if grads else ModelAveraging(),
+        workload=Digits("linear"),
+        schedule=StepDecay(0.5),
+        nodes=NODES,
+        batch=8,
+        epochs=40,
+        seed=0,
+        evaluate_every=40,
+    )
+    return [replace(base, seed=seed, network=IndependentDrops(0.01, seed)) for seed in range(settings.seeds)]
 
 
 @decides("rps-fig5-baseline-same")
@@ -78,10 +86,13 @@ def test_gradient_drift_accumulates(claim: Decider, settings: Settings, runs: li
 
 
 def _growth(run: Run) -> float:
-    """Return the slope of log consensus distance over log t in the last three quarters."""
+    """Return the slope of log consensus distance over log t, both averaged over tenths of the run, without the first two.
+
+    A single round may lose no message at all, which puts averaged models back together: hence the averages.
+    """
     series = run.series("consensus")
-    late = series[series.index > series.index.max() / 4]
-    return slope_interval(np.log(late.index.to_numpy()), np.log(late.to_numpy())).interval.estimate
+    t, distance = (np.array([part.mean() for part in np.array_split(v.to_numpy(), 10)]) for v in (series.index, series))
+    return slope_interval(np.log(t[2:]), np.log(distance[2:])).interval.estimate
 
 
 def _bounded(runs: list[Run]) -> Decision:
@@ -110,7 +121,7 @@ def test_figure5(settings: Settings, runs: list[Run], figures: FigureFolder) -> 
     frame = curves(select(runs, chosen), [name for name in names for _ in range(settings.seeds)], "consensus")
     draw(axes[2], frame)
     axes[2].set(
-        title="replica divergence, constant step size", xlabel="epoch", ylabel="consensus distance", yscale="log"
+        title="replica divergence, linear model on digits", xlabel="epoch", ylabel="consensus distance", yscale="log"
     )
     axes[2].legend(fontsize=8)
     figures.save("figure5", figure, pd.concat([*frames, frame.assign(panel="drift")]))
@@ -121,4 +132,4 @@ def test_drift_runs_really_drop(runs: list[Run], settings: Settings) -> None:
         assert isinstance(run.experiment, Training)
         assert isinstance(run.experiment.network, IndependentDrops)
         arrived = run.final("received_messages") / run.final("sent_messages")
-        assert abs(arrived - 0.99) < 0.002  # 110 rounds of 480 messages: five standard deviations
+        assert abs(arrived - 0.99) < 0.001  # 440 rounds of 480 messages: four and a half standard deviations

@@ -147,8 +147,8 @@ def test_less_is_the_one_sided_test_of_scipy():
 def test_a_margin_turns_an_ordering_into_non_inferiority():
     assert st.less(B, A).outcome == "fails"
     assert st.less(B, A, margin=1.0).outcome == "holds"
-    assert st.less(A, A).outcome == "inconclusive"
-    assert "no number of seeds" in st.less(A, A).explanation
+    assert st.less(A, A).outcome == "fails"
+    assert st.increasing([A, A, A]).outcome == "fails"
 
 
 def test_error_rate_of_less_under_no_difference():
@@ -251,3 +251,12 @@ def test_close():
     assert st.close([1.0, 0.002], [1.0, 0.0], rtol=1e-3, atol=1e-3).outcome == "fails"
     assert st.close(5.0, np.inf, rtol=0.1, atol=0).outcome == "fails"
     assert st.close([[1.0, np.nan]], [[1.0, 1.0]], rtol=1, atol=1).outcome == "fails"
+
+
+def test_statements_hold_together_or_the_weakest_speaks():
+    holds, fails = st.less(A, B), st.less(B, A)
+    undecided = st.less(A[:2], B[:2])
+    assert st.all_of(holds, holds).outcome == "holds"
+    assert holds.explanation in st.all_of(holds, st.exactly([1], [1])).explanation
+    assert st.all_of(holds, undecided) == undecided
+    assert st.all_of(holds, undecided, fails) == fails
