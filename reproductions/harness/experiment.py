@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from reproductions.harness.context import Context
@@ -25,6 +25,9 @@ KEYED_PACKAGES = ("torch", "numpy", "scikit-learn", "numba")
 @dataclass(frozen=True)
 class Experiment(ABC):
     """Something that MPI ranks execute: all its fields are values, and equal experiments give equal results."""
+
+    solo: ClassVar[bool] = False
+    """Whether one rank runs it alone, beside others: for runs so small that ranks would mostly wait for each other."""
 
     @property
     @abstractmethod

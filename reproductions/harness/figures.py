@@ -27,6 +27,11 @@ class FigureFolder:
     def save(self, name: str, figure: Figure, frame: pd.DataFrame) -> Path:
         """Write ``name.png`` and the numbers behind it as ``name.csv``; return the path of the picture."""
         import matplotlib.pyplot as plt
+        from matplotlib.ticker import LogFormatter
+
+        for axis in figure.axes:
+            if axis.get_yscale() == "log":  # 0.2 rather than 2 x 10^-1
+                axis.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.0, 0.5)))
 
         self.folder.mkdir(parents=True, exist_ok=True)
         frame.to_csv(self.folder / f"{name}.csv", index=False, float_format="%.6g")
@@ -36,17 +41,19 @@ class FigureFolder:
         return path
 
 
-def panels(count: int, width: float = 4.2, height: float = 3.2) -> tuple[Figure, list[Axes]]:
-    """Return a figure with `count` panels in a row."""
+def panels(count: int, width: float = 4.2, height: float = 3.2, epochs: bool = False) -> tuple[Figure, list[Axes]]:
+    """Return a figure with `count` panels in a row; with `epochs`, ticks of the x axes are whole numbers."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import MaxNLocator
 
     figure, axes = plt.subplots(1, count, figsize=(width * count, height), squeeze=False, layout="constrained")
     for axis in axes[0]:
         axis.set_prop_cycle(color=COLOURS)
         axis.grid(alpha=0.3)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=epochs, nbins="auto"))
     return figure, list(axes[0])
 
 

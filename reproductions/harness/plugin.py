@@ -77,12 +77,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_report_collectionfinish(config: pytest.Config, items: Sequence[pytest.Item]) -> list[str]:
     """Say what will be run, on what, and about how long it takes."""
     lines = []
+    runner, short = config.stash[RUNNER], config.stash[SETTINGS].scale == "smoke"
     for module in dict.fromkeys(item.getparent(pytest.Module) for item in items):
         grid = getattr(module.obj, "experiments", None) if module else None
         if module is None or grid is None:
             continue
         try:
             lines.append(f"{module.path.parent.name}/{module.path.stem}: {_plan(config, grid)}")
+            runner.planned += grid(config.stash[SETTINGS]) if short else []
         except DataError as error:
             lines.append(f"{module.path.parent.name}/{module.path.stem}: not run, {error}")
     return lines

@@ -6,6 +6,7 @@ import faulthandler
 import json
 import os
 import pickle
+import shutil
 import socket
 import sys
 import threading
@@ -52,8 +53,7 @@ def main(folder: Path) -> None:
         stacks = (folder / f"rank-{comm.Get_rank()}.stack").open("w")
         faulthandler.dump_traceback_later(max(0.9 * job.limit, job.limit - 2.0), file=stacks)
         watch(job.launcher_pid, job.launcher_host)
-        for number, (experiment, key) in enumerate(zip(job.experiments, job.keys, strict=True)):
-            execute(job, experiment, key, comm, Progress(folder, number, len(job.experiments)))
+        work(job, comm, folder)
         comm.Barrier()
         faulthandler.cancel_dump_traceback_later()
         if comm.Get_rank() == 0:
@@ -93,7 +93,8 @@ class Progress:
     """Tells the launching process how far the ranks are."""
 
     folder: Path
-    number: int
+    done: int
+    share: int
     total: int
     written: float = 0.0
 
@@ -102,42 +103,55 @@ class Progress:
         if fraction >= 1 or time.monotonic() - self.written > 0.2:
             self.written = time.monotonic()
             draft = self.folder / ".progress"
-            draft.write_text(json.dumps({"done": self.number + fraction, "total": self.total}))
+            draft.write_text(json.dumps({"done": min(self.done + self.share * fraction, self.total)}))
             draft.rename(self.folder / "progress")
 
 
-def execute(job: Job, experiment: Experiment, key: str, comm: MPI.Comm, progress: Progress) -> None:
-    """Run one experiment on the ranks that it has workers for, and store its frame."""
-    import shutil
+def work(job: Job, comm: MPI.Intracomm, folder: Path) -> None:
+    """Run the experiments that ranks share one by one, then deal out those that one rank runs alone."""
+    from mpi4py import MPI
 
+    pairs = list(zip(job.experiments, job.keys, strict=True))
+    shared = [pair for pair in pairs if not pair[0].solo]
+    rank = comm.Get_rank()
+    for number, (experiment, key) in enumerate(shared):
+        members = comm.Split(color=int(rank >= experiment.workers), key=rank)
+        if rank < experiment.workers:
+            execute(job, experiment, key, members, Progress(folder, number, 1, len(pairs)))
+        members.Free()
+        comm.Barrier()
+    alone = [pair for pair in pairs if pair[0].solo][rank :: comm.Get_size()]
+    for number, (experiment, key) in enumerate(alone):
+        done = len(shared) + number * comm.Get_size()  # the other ranks are about as far
+        progress = Progress(folder, done, comm.Get_size(), len(pairs)) if rank == 0 else None
+        execute(job, experiment, key, MPI.COMM_SELF, progress)
+
+
+def execute(job: Job, experiment: Experiment, key: str, members: MPI.Comm, progress: Progress | None) -> None:
+    """Run one experiment on the ranks `members` and store its frame."""
     import pandas as pd
 
     from reproductions.harness.context import Context
     from reproductions.harness.store import RunStore
 
-    rank = comm.Get_rank()
-    group = comm.Split(color=int(rank >= experiment.workers), key=rank)
-    if rank < experiment.workers:
-        checkpoints = job.store / f"{key}.checkpoint"
-        silent = rank > 0
-        context = Context(
-            comm=group,
-            device=_device(job.device, rank),
-            data=job.data,
-            checkpoints=checkpoints,
-            checkpoint_every=job.checkpoint_every,
-            on_progress=(lambda fraction: None) if silent else progress,
-        )
-        start = time.perf_counter()
-        experiment.execute(context)
-        if not silent:
-            frame = pd.DataFrame(context.rows, columns=["step", "metric", "value"])
-            seconds = {"seconds": time.perf_counter() - start, "ranks": group.Get_size()}
-            RunStore(job.store).save(key, frame, job.provenance | seconds | context.notes | _library())
-            shutil.rmtree(checkpoints, ignore_errors=True)
-            progress(1.0)
-    group.Free()
-    comm.Barrier()
+    first = members.Get_rank() == 0
+    checkpoints = job.store / f"{key}.checkpoint"
+    context = Context(
+        comm=members,
+        device=_device(job.device, members.Get_rank()),
+        data=job.data,
+        checkpoints=checkpoints,
+        checkpoint_every=job.checkpoint_every,
+        on_progress=progress if first and progress else lambda fraction: None,
+    )
+    start = time.perf_counter()
+    experiment.execute(context)
+    if first:
+        frame = pd.DataFrame(context.rows, columns=["step", "metric", "value"])
+        seconds = {"seconds": time.perf_counter() - start, "ranks": members.Get_size()}
+        RunStore(job.store).save(key, frame, job.provenance | seconds | context.notes | _library())
+        shutil.rmtree(checkpoints, ignore_errors=True)
+        context.on_progress(1.0)
 
 
 def _device(device: str, rank: int) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from reproductions.harness.experiment import Experiment, key
-from reproductions.harness.launcher import launch
+from reproductions.harness.launcher import RanksFailed, launch
 from reproductions.harness.provenance import provenance
 from reproductions.harness.ranks import Job
 from reproductions.harness.settings import Settings
@@ -38,6 +38,7 @@ class Runner:
         self.report = report
         self.store = RunStore(settings.results / "runs")
         self.made: set[str] = set()
+        self.planned: list[Experiment] = []
 
     def key(self, experiment: Experiment) -> str:
         """Return the key of an experiment under the settings of this session."""
@@ -51,16 +52,23 @@ class Runner:
     def run(self, experiments: Sequence[Experiment]) -> list[Run]:
         """Return the runs of all experiments, in order; one launch makes those that are missing.
 
+        The launch goes on with what is `planned`, so that a session of short runs starts ranks only once.
+
         Raises
         ------
         RanksFailed
-            If the launch failed; what it finished before stays stored.
+            If the launch failed before these runs were done; what it finished stays stored.
         """
         if missing := self.missing(experiments):
+            todo = dict((*missing, *self.missing(self.planned)))
+            self.planned = []
             try:
-                self._launch(missing)
+                self._launch(list(todo.items()))
+            except RanksFailed:
+                if any(not self.store.folder(key).is_dir() for _, key in missing):
+                    raise
             finally:
-                self.made |= {key for _, key in missing if self.store.folder(key).is_dir()}
+                self.made |= {key for key in todo.values() if self.store.folder(key).is_dir()}
         runs = [self.store.load(self.key(experiment), experiment) for experiment in experiments]
         assert all(run is not None for run in runs), "ranks reported success, but a run is not stored"
         return [run for run in runs if run is not None]

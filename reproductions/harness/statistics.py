@@ -162,8 +162,8 @@ def less(
 ) -> Decision:
     """Decide mean(a) < mean(b) + margin: an ordering with margin 0, non-inferiority with margin > 0.
 
-    The interval is that of mean(a) - mean(b) with alpha at each side. The statement is strict: samples that do not differ
-    at all, seed by seed, make an ordering fail.
+    The interval is that of mean(a) - mean(b) with alpha at each side. The statement is strict: an ordering fails if
+    samples do not differ at all, seed by seed.
     """
     if diverged_fails and not (np.isfinite(a).all() and np.isfinite(b).all()):
         return _DIVERGED
@@ -179,9 +179,10 @@ def increasing(
 ) -> Decision:
     """Decide whether the means of the groups increase in the order given.
 
-    It fails if a step from one group to the next decreases significantly (one-sided t tests, Holm over the steps) or if
-    the last mean is not above the first, with its whole interval. It holds if the last mean is significantly above the first and no step decreases even without Holm's correction. The
-    interval is that of mean(last) - mean(first) with alpha at each side.
+    It fails if a step from one group to the next decreases significantly (one-sided t tests, Holm over the steps) or
+    if the last mean is not above the first with its whole interval. It holds if the last mean is significantly above
+    the first and no step decreases even without Holm's correction. The interval is that of mean(last) - mean(first)
+    with alpha at each side.
     """
     if len(groups) < 2:
         raise ValueError(f"a trend needs at least two groups of samples, not {len(groups)}")

@@ -114,8 +114,10 @@ class Decider:
             self.verdict.reason = f"as printed: {printed.explanation}; corrected: {corrected.explanation}"
             return
         blamed = corrected if printed.outcome == "fails" else printed
-        self._record("deviates", blamed, reproduced, runs)
-        self.verdict.reason = f"the erratum does not stand: printed {printed.outcome}, corrected {corrected.outcome}"
+        contradicted = printed.outcome == "holds" or corrected.outcome == "fails"
+        self._record("deviates" if contradicted else "inconclusive", blamed, reproduced, runs)
+        outcomes = f"printed {printed.outcome}, corrected {corrected.outcome}"
+        self.verdict.reason = f"the erratum does not stand ({outcomes}): {blamed.explanation}"
         self._end()
 
     def not_run(self, reason: str) -> None:

@@ -69,7 +69,7 @@ class Recipe:
             epochs=self.epochs,
             seed=seed,
             network=IndependentDrops(round(1 - arrival, 10), seed),
-            evaluate_every=max(1, self.epochs // 20),
+            evaluate_every=max(2, self.epochs // 20),
         )
 
 
@@ -81,8 +81,8 @@ RECIPES = {
     # length and step size of the smoke runs: long enough to converge, and small enough that runs of one seed that
     # differ in the drops alone stay close, so that few seeds decide
     ("ResNet20", "smoke"): Recipe(Digits("small"), batch=8, epochs=8, base_lr=1.0),
-    ("ResNet110", "smoke"): Recipe(Digits("deep"), batch=8, epochs=6, base_lr=0.5),
-    ("LSTM", "smoke"): Recipe(SlotGrammar(train_size=1024), batch=4, epochs=10, base_lr=1.0, base_batch=16),
+    ("ResNet110", "smoke"): Recipe(Digits("deep"), batch=8, epochs=6, base_lr=1.0),
+    ("LSTM", "smoke"): Recipe(SlotGrammar(train_size=1024), batch=8, epochs=8, base_lr=2.0, base_batch=32),
     ("ResNet20", "small"): Recipe(_THIN_RESNET20, batch=16, epochs=12, base_lr=0.5),
     ("ResNet110", "small"): Recipe(_THIN_RESNET110, batch=16, epochs=6, base_lr=0.5),
     ("LSTM", "small"): Recipe(Atis(hidden=100, embedding=50), batch=8, epochs=10, base_lr=1.0, base_batch=16),

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 
 from reproductions.harness.experiment import Experiment
-from reproductions.harness.figures import FigureFolder, curves, draw, panels
+from reproductions.harness.figures import FigureFolder
 from reproductions.harness.plugin import decides
 from reproductions.harness.settings import Settings
 from reproductions.harness.statistics import all_of, exactly, less
 from reproductions.harness.store import Run
 from reproductions.harness.verdicts import Decider
 from reproductions.rps.grids import final, grid, select
+from reproductions.rps.plots import loss_and_accuracy
 from reproductions.rps.single_node import SingleNode
 
 EXTREMES = (1.0, 0.6, 0.0)
@@ -48,17 +48,6 @@ def test_is_a_single_node_on_its_shard(claim: Decider, settings: Settings, runs:
 
 
 def test_figure10(settings: Settings, runs: list[Run], figures: FigureFolder) -> None:
-    figure, axes = panels(2)
     chosen = select(runs, grid(settings, "ResNet20", EXTREMES))
     labels = [f"{arrival:.0%}" for arrival in EXTREMES for _ in range(settings.seeds)]
-    frames = []
-    for axis, metric, name in zip(
-        axes, ("train_loss", "test_accuracy"), ("training loss", "test accuracy"), strict=True
-    ):
-        frame = curves(chosen, labels, metric)
-        draw(axis, frame)
-        axis.set(xlabel="epoch", ylabel=name, title=f"ResNet20 on {runs[0].provenance['workload']}, 16 nodes")
-        frames.append(frame)
-    axes[0].set_yscale("log")
-    axes[0].legend(title="arrival", fontsize=8)
-    figures.save("figure10", figure, pd.concat(frames))
+    loss_and_accuracy(settings, figures, "figure10", chosen, labels, "arrival")

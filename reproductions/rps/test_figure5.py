@@ -18,6 +18,7 @@ from reproductions.harness.store import Run
 from reproductions.harness.training import Training
 from reproductions.harness.verdicts import Decider
 from reproductions.rps.grids import NODES, final, grid, select
+from reproductions.rps.plots import name_of
 from reproductions.workloads.digits import Digits
 
 MODELS = {"r110": "ResNet110", "r20": "ResNet20"}
@@ -47,12 +48,12 @@ def drift(settings: Settings, grads: bool) -> list[Training]:
     base = Training(
         algorithm=GradientAveraging() if grads else ModelAveraging(),
         workload=Digits("linear"),
-        schedule=StepDecay(0.5),
+        schedule=StepDecay(0.1),
         nodes=NODES,
         batch=8,
-        epochs=40,
+        epochs=20,
         seed=0,
-        evaluate_every=40,
+        evaluate_every=20,
     )
     return [replace(base, seed=seed, network=IndependentDrops(0.01, seed)) for seed in range(settings.seeds)]
 
@@ -86,7 +87,7 @@ def test_gradient_drift_accumulates(claim: Decider, settings: Settings, runs: li
 
 
 def _growth(run: Run) -> float:
-    """Return the slope of log consensus distance over log t, both averaged over tenths of the run, without the first two.
+    """Return the slope of log consensus distance over log t, averaged over tenths of the run, without the first two.
 
     A single round may lose no message at all, which puts averaged models back together: hence the averages.
     """
@@ -106,23 +107,24 @@ def _bounded(runs: list[Run]) -> Decision:
 
 
 def test_figure5(settings: Settings, runs: list[Run], figures: FigureFolder) -> None:
-    figure, axes = panels(3)
+    figure, axes = panels(3, epochs=True)
     frames = []
     for axis, (panel, model) in zip(axes, (("a", "ResNet110"), ("b", "ResNet20")), strict=False):
         chosen = grid(settings, model, [1.0], algorithm=GradientAveraging()) + dropped(settings, model)
         names = ["gradient averaging, 100%", "gradient averaging, 99%"]
         frame = curves(select(runs, chosen), [name for name in names for _ in range(settings.seeds)], "test_accuracy")
         draw(axis, frame)
-        axis.set(title=f"({panel}) {model} on {runs[0].provenance['workload']}", xlabel="epoch", ylabel="test accuracy")
+        axis.set(
+            title=f"({panel}) {name_of(settings, model, runs)}", xlabel="epoch", ylabel="test accuracy of worker 0"
+        )
         axis.legend(fontsize=8)
         frames.append(frame.assign(panel=panel))
     names = ["gradient averaging, 99%", "RPS (model averaging), 99%"]
     chosen = drift(settings, grads=True) + drift(settings, grads=False)
     frame = curves(select(runs, chosen), [name for name in names for _ in range(settings.seeds)], "consensus")
     draw(axes[2], frame)
-    axes[2].set(
-        title="replica divergence, linear model on digits", xlabel="epoch", ylabel="consensus distance", yscale="log"
-    )
+    axes[2].set(title="linear model on digits", xlabel="epoch", ylabel="consensus distance", yscale="log")
+    axes[2].set_ylim(bottom=1e-6)  # rounds without a loss put averaged models back together
     axes[2].legend(fontsize=8)
     figures.save("figure5", figure, pd.concat([*frames, frame.assign(panel="drift")]))
 
@@ -132,4 +134,4 @@ def test_drift_runs_really_drop(runs: list[Run], settings: Settings) -> None:
         assert isinstance(run.experiment, Training)
         assert isinstance(run.experiment.network, IndependentDrops)
         arrived = run.final("received_messages") / run.final("sent_messages")
-        assert abs(arrived - 0.99) < 0.001  # 440 rounds of 480 messages: four and a half standard deviations
+        assert abs(arrived - 0.99) < 0.0015  # 220 rounds of 480 messages: five standard deviations

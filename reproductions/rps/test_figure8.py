@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 
-from reproductions.harness.figures import FigureFolder, curves, draw, panels
+from reproductions.harness.figures import FigureFolder
 from reproductions.harness.plugin import decides
 from reproductions.harness.settings import Settings
 from reproductions.harness.statistics import all_of, increasing, less
@@ -13,6 +12,7 @@ from reproductions.harness.store import Run
 from reproductions.harness.training import Training
 from reproductions.harness.verdicts import Decider
 from reproductions.rps.grids import final, grid, select
+from reproductions.rps.plots import loss_and_accuracy
 
 WIDER = (1.0, 0.95, 0.9, 0.8, 0.6)
 ALPHA = 0.05 / 2  # Bonferroni over the claims of the figure
@@ -38,16 +38,5 @@ def test_accuracy_gap_is_below_one_point(claim: Decider, settings: Settings, run
 
 
 def test_figure8(settings: Settings, runs: list[Run], figures: FigureFolder) -> None:
-    figure, axes = panels(2)
     labels = [f"{arrival:.0%}" for arrival in WIDER for _ in range(settings.seeds)]
-    frames = []
-    for axis, metric, name in zip(
-        axes, ("train_loss", "test_accuracy"), ("training loss", "test accuracy"), strict=True
-    ):
-        frame = curves(runs, labels, metric)
-        draw(axis, frame)
-        axis.set(xlabel="epoch", ylabel=name, title=f"ResNet20 on {runs[0].provenance['workload']}, 16 nodes")
-        frames.append(frame)
-    axes[0].set_yscale("log")
-    axes[0].legend(title="arrival", fontsize=8)
-    figures.save("figure8", figure, pd.concat(frames))
+    loss_and_accuracy(settings, figures, "figure8", runs, labels, "arrival")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 
-from reproductions.harness.figures import FigureFolder, curves, draw, panels
+from reproductions.harness.figures import FigureFolder
 from reproductions.harness.plugin import decides
 from reproductions.harness.settings import Settings
 from reproductions.harness.statistics import increasing, less, within
@@ -13,6 +12,7 @@ from reproductions.harness.store import Run
 from reproductions.harness.training import Training
 from reproductions.harness.verdicts import Decider
 from reproductions.rps.grids import final, grid, select
+from reproductions.rps.plots import loss_and_accuracy
 
 NODES = (2, 4, 8, 16)
 ARRIVAL = 0.8
@@ -44,16 +44,5 @@ def test_accuracy_falls_with_nodes(claim: Decider, settings: Settings, runs: lis
 
 
 def test_figure9(settings: Settings, runs: list[Run], figures: FigureFolder) -> None:
-    figure, axes = panels(2)
     labels = [f"{n} nodes" for n in NODES for _ in range(settings.seeds)]
-    frames = []
-    for axis, metric, name in zip(
-        axes, ("train_loss", "test_accuracy"), ("training loss", "test accuracy"), strict=True
-    ):
-        frame = curves(runs, labels, metric)
-        draw(axis, frame)
-        axis.set(xlabel="epoch", ylabel=name, title=f"ResNet20 on {runs[0].provenance['workload']}, 80% arrival")
-        frames.append(frame)
-    axes[0].set_yscale("log")
-    axes[0].legend(fontsize=8)
-    figures.save("figure9", figure, pd.concat(frames))
+    loss_and_accuracy(settings, figures, "figure9", runs, labels, "80% arrival")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import torch
 from torch import Tensor
@@ -64,6 +64,7 @@ class Simulation(Experiment):
         Key of all noise and losses.
     """
 
+    solo: ClassVar[bool] = True
     role: str
     algorithm: Algorithm
     nodes: int
