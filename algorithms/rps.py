@@ -16,7 +16,8 @@ import numpy as np
 from torch import Tensor
 
 from algorithms.algorithm import Algorithm
-from algorithms.world import World, ordered_mean, partition
+from algorithms.blocks import ordered_mean, partition
+from algorithms.world import World
 
 
 def average_blocks(world: World, v: Tensor, t: int) -> None:

@@ -7,7 +7,7 @@ ascending order, element by element, so results are bitwise the same for every R
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,36 +15,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from algorithms.blocks import CHUNK, ordered_mean, partition
 from algorithms.network import Delivered, Lossless, Network, Traffic
 from algorithms.streams import stream
+from algorithms.transport import Parcels, exchange
 
 if TYPE_CHECKING:
     from mpi4py import MPI
 
 Inbox = list[Tensor | None]
 """What one worker received, by source; None where the message was lost."""
-
-_CHUNK = 1 << 15  # floats of one partial sum: stays in the cache between additions
-
-
-def partition(length: int, parts: int) -> list[slice]:
-    """Cut ``range(length)`` into contiguous slices whose lengths differ by at most one, longer ones first."""
-    small, longer = divmod(length, parts)
-    ends = np.cumsum([small + (i < longer) for i in range(parts)])
-    return [slice(int(end) - small - (i < longer), int(end)) for i, end in enumerate(ends)]
-
-
-def ordered_mean(blocks: Sequence[Tensor], out: Tensor) -> Tensor:
-    """Write the mean of equally shaped 1-d blocks into `out`, adding in the order given."""
-    for start in range(0, out.numel(), _CHUNK):
-        part = slice(start, start + _CHUNK)
-        total = out[part]
-        total.copy_(blocks[0][part])
-        for block in blocks[1:]:
-            total.add_(block[part])
-        if len(blocks) > 1:
-            total.div_(len(blocks))
-    return out
 
 
 class World:
@@ -110,7 +90,7 @@ class World:
         self._count(np.tile(sizes, (self.workers, 1)), blocks[0].element_size(), arrives)
         buffer = self.buffer(phase, int(len(self._remote()) * sizes[self._rows()].sum()), blocks[0])
         inboxes: list[Inbox] = [[None] * self.workers for _ in self.local]
-        sends, receives = [], []
+        sends, receives = Parcels(list), Parcels(list)
         for source in range(self.workers):
             for target in range(self.workers):
                 if not arrives[source, target]:
@@ -118,12 +98,12 @@ class World:
                 if source in self.local and target in self.local:
                     inboxes[target - self.local.start][source] = blocks[target][source - self.local.start]
                 elif source in self.local:
-                    sends.append((self.home[target], blocks[target][source - self.local.start]))
+                    sends[self.home[target]].append(blocks[target][source - self.local.start])
                 elif target in self.local:
                     block, buffer = buffer[: sizes[target]], buffer[sizes[target] :]
                     inboxes[target - self.local.start][source] = block
-                    receives.append((self.home[source], block))
-        self._exchange(sends, receives)
+                    receives[self.home[source]].append(block)
+        exchange(self.comm, sends, receives, self.buffer)
         return inboxes
 
     def allgather(self, blocks: Sequence[Tensor], step: int, phase: str, sizes: Sequence[int]) -> list[Inbox]:
@@ -147,19 +127,19 @@ class World:
         self._count(np.tile(np.array(sizes)[:, None], (1, self.workers)), blocks[0].element_size(), arrives)
         buffer = self.buffer(phase, sum(sizes[source] for source in self._remote()), blocks[0])
         gathered: Inbox = []
-        sends, receives = [], []
+        sends, receives = Parcels(list), Parcels(list)
         for source in range(self.workers):
             if source in self.local:
                 gathered.append(blocks[source - self.local.start])
-                wanted = {self.home[target] for target in np.flatnonzero(arrives[source])} - {self.rank}
-                sends += [(rank, blocks[source - self.local.start]) for rank in sorted(wanted)]
+                for rank in {self.home[target] for target in np.flatnonzero(arrives[source])} - {self.rank}:
+                    sends[rank].append(blocks[source - self.local.start])
             elif arrives[source, self._rows()].any():
                 block, buffer = buffer[: sizes[source]], buffer[sizes[source] :]
                 gathered.append(block)
-                receives.append((self.home[source], block))
+                receives[self.home[source]].append(block)
             else:
                 gathered.append(None)
-        self._exchange(sends, receives)
+        exchange(self.comm, sends, receives, self.buffer)
         return [
             [block if arrives[source, target] else None for source, block in enumerate(gathered)]
             for target in self.local
@@ -205,9 +185,9 @@ class World:
         if weights.shape != (self.workers, self.workers):
             raise ValueError(f"a mixing matrix for {self.workers} workers cannot have the shape {weights.shape}")
         rows = self._rows_from(x, weights != 0)
-        mixed = self.buffer("mix", x.shape[0] * min(_CHUNK, x.shape[1]), x).view(x.shape[0], -1)
-        for start in range(0, x.shape[1], _CHUNK):
-            part = slice(start, min(start + _CHUNK, x.shape[1]))
+        mixed = self.buffer("mix", x.shape[0] * min(CHUNK, x.shape[1]), x).view(x.shape[0], -1)
+        for start in range(0, x.shape[1], CHUNK):
+            part = slice(start, min(start + CHUNK, x.shape[1]))
             target = mixed[:, : part.stop - part.start].zero_()
             for i, worker in enumerate(self.local):
                 for source in np.flatnonzero(weights[:, worker]).tolist():
@@ -239,13 +219,20 @@ class World:
         columns = dict(zip(self._remote(), received, strict=True))
         columns |= {worker: x[i, mine] for i, worker in enumerate(self.local)}
         others = [rank for rank in range(self.ranks) if rank != self.rank]
-        self._exchange(
-            [(rank, x[i, parts[rank]]) for rank in others for i in range(len(self.local))],
-            [(rank, columns[worker]) for rank in others for worker in self.shards[rank]],
+        exchange(
+            self.comm,
+            {rank: list(x[:, parts[rank]]) for rank in others},
+            {rank: [columns[worker] for worker in self.shards[rank]] for rank in others},
+            self.buffer,
         )
         mean = self.buffer("mean", x.shape[1], x)
         ordered_mean([columns[worker] for worker in range(self.workers)], out=mean[mine])
-        self._exchange([(rank, mean[mine]) for rank in others], [(rank, mean[parts[rank]]) for rank in others])
+        exchange(
+            self.comm,
+            {rank: [mean[mine]] for rank in others},
+            {rank: [mean[parts[rank]]] for rank in others},
+            self.buffer,
+        )
         return mean
 
     def collect(self, x: Tensor) -> Tensor:
@@ -253,8 +240,12 @@ class World:
         rows = x.new_empty((self.workers, *x.shape[1:]))
         rows[self._rows()] = x
         others = [rank for rank in range(self.ranks) if rank != self.rank]
-        spans = [slice(shard.start, shard.stop) for shard in self.shards]
-        self._exchange([(rank, x.contiguous()) for rank in others], [(rank, rows[spans[rank]]) for rank in others])
+        exchange(
+            self.comm,
+            {rank: [x.flatten()] for rank in others},
+            {rank: [rows[self.shards[rank].start : self.shards[rank].stop].view(-1)] for rank in others},
+            self.buffer,
+        )
         return rows
 
     # ------------------------------------------------------------------------------------------------- plumbing
@@ -284,30 +275,11 @@ class World:
         needed = [worker for worker in self._remote() if routes[worker, self._rows()].any()]
         received = self.buffer("rows", len(needed) * x.shape[1], x).view(-1, x.shape[1])
         rows |= dict(zip(needed, received, strict=True))
-        sends = [
-            (rank, x[i])
-            for i, worker in enumerate(self.local)
-            for rank, shard in enumerate(self.shards)
-            if rank != self.rank and routes[worker, shard.start : shard.stop].any()
-        ]
-        self._exchange(sends, [(self.home[worker], rows[worker]) for worker in needed])
+        sends, receives = Parcels(list), Parcels(list)
+        for rank, shard in enumerate(self.shards):
+            if rank != self.rank:
+                wanted = np.flatnonzero(routes[self._rows(), shard.start : shard.stop].any(axis=1))
+                sends[rank] = [x[i] for i in wanted.tolist()]
+                receives[rank] = [rows[worker] for worker in needed if worker in shard]
+        exchange(self.comm, sends, receives, self.buffer)
         return rows
-
-    def _exchange(self, sends: Iterable[tuple[int, Tensor]], receives: Iterable[tuple[int, Tensor]]) -> None:
-        """Move buffers between ranks; between two ranks they match in the order of both lists."""
-        if self.comm is None or self.ranks == 1:
-            return
-        from mpi4py import MPI
-
-        hosted = [(rank, tensor, _host(tensor)) for rank, tensor in receives]
-        requests = [self.comm.Irecv(host.numpy(), rank) for rank, _, host in hosted]
-        requests += [self.comm.Isend(tensor.cpu().numpy(), rank) for rank, tensor in sends]
-        MPI.Request.Waitall(requests)
-        for _, tensor, host in hosted:
-            if host is not tensor:
-                tensor.copy_(host)
-
-
-def _host(tensor: Tensor) -> Tensor:
-    """Return the tensor itself on CPU, and an empty pinned CPU tensor to receive into for one on a GPU."""
-    return tensor if tensor.device.type == "cpu" else torch.empty_like(tensor, device="cpu", pin_memory=True)

@@ -41,6 +41,8 @@ class Recipe:
         Step size for the mean gradient of `base_batch` samples, scaled linearly with ``nodes * batch``.
     warmup, milestones
         Fractions of the run.
+    evaluations
+        How often a run is evaluated on the test set.
     """
 
     workload: Workload
@@ -50,6 +52,7 @@ class Recipe:
     base_batch: int = 128
     warmup: float = 5 / 160
     milestones: tuple[float, ...] = (80 / 160, 120 / 160)
+    evaluations: int = 20
 
     def training(self, arrival: float, seed: int, nodes: int = NODES, algorithm: Algorithm | None = None) -> Training:
         """Return the run of one arrival probability and seed."""
@@ -69,7 +72,7 @@ class Recipe:
             epochs=self.epochs,
             seed=seed,
             network=IndependentDrops(round(1 - arrival, 10), seed),
-            evaluate_every=max(2, self.epochs // 20),
+            evaluate_every=max(1, self.epochs // self.evaluations),
         )
 
 
@@ -80,9 +83,11 @@ _THIN_RESNET110 = Cifar10(depth=14, width=8, train_size=10_000, test_size=2_000,
 RECIPES = {
     # length and step size of the smoke runs: long enough to converge, and small enough that runs of one seed that
     # differ in the drops alone stay close, so that few seeds decide
-    ("ResNet20", "smoke"): Recipe(Digits("small"), batch=8, epochs=8, base_lr=1.0),
-    ("ResNet110", "smoke"): Recipe(Digits("deep"), batch=8, epochs=6, base_lr=1.0),
-    ("LSTM", "smoke"): Recipe(SlotGrammar(train_size=1024), batch=8, epochs=8, base_lr=2.0, base_batch=32),
+    ("ResNet20", "smoke"): Recipe(Digits("small"), batch=8, epochs=8, base_lr=1.0, evaluations=4),
+    ("ResNet110", "smoke"): Recipe(Digits("deep"), batch=8, epochs=6, base_lr=1.0, evaluations=3),
+    ("LSTM", "smoke"): Recipe(
+        SlotGrammar(train_size=1024), batch=8, epochs=8, base_lr=2.0, base_batch=32, evaluations=1
+    ),
     ("ResNet20", "small"): Recipe(_THIN_RESNET20, batch=16, epochs=12, base_lr=0.5),
     ("ResNet110", "small"): Recipe(_THIN_RESNET110, batch=16, epochs=6, base_lr=0.5),
     ("LSTM", "small"): Recipe(Atis(hidden=100, embedding=50), batch=8, epochs=10, base_lr=1.0, base_batch=16),

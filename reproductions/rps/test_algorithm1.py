@@ -7,10 +7,11 @@ from math import factorial
 import numpy as np
 import torch
 
+from algorithms.blocks import partition
 from algorithms.network import IndependentDrops, Lossless
 from algorithms.rps import ModelAveraging, average_blocks
 from algorithms.rps_mixing import enumerate_moments
-from algorithms.world import World, partition
+from algorithms.world import World
 from reproductions.harness.plugin import decides
 from reproductions.harness.settings import Settings
 from reproductions.harness.statistics import Decision, Interval, all_of, close, exactly

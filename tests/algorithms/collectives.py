@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from algorithms import topology
+from algorithms.blocks import partition
 from algorithms.network import IndependentDrops
-from algorithms.world import Inbox, World, partition
+from algorithms.world import Inbox, World
 from reproductions.harness.context import Context
 from reproductions.harness.experiment import Experiment
 

@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from algorithms import topology
+from algorithms.blocks import ordered_mean, partition
 from algorithms.network import IndependentDrops, Trace
 from algorithms.rps import GradientAveraging, ModelAveraging, ReliableAveraging, average_blocks
 from algorithms.schedule import StepDecay
-from algorithms.world import World, ordered_mean, partition
+from algorithms.world import World
 from reproductions.harness.runner import Runner
 from reproductions.harness.settings import Settings
 from reproductions.harness.training import Training

@@ -8,9 +8,10 @@ from typing import Any
 from torch import Tensor
 
 from algorithms.algorithm import Algorithm
+from algorithms.blocks import partition
 from algorithms.network import Lossless
 from algorithms.rps import average_blocks
-from algorithms.world import Inbox, World, partition
+from algorithms.world import Inbox, World
 
 
 @dataclass(frozen=True)

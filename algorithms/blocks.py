@@ -1,0 +1,30 @@
+"""Blocks of flat vectors: how they are cut, and their mean in a fixed order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from torch import Tensor
+
+CHUNK = 1 << 15  # elements of one partial sum: stays in the cache between additions
+
+
+def partition(length: int, parts: int) -> list[slice]:
+    """Cut ``range(length)`` into contiguous slices whose lengths differ by at most one, longer ones first."""
+    small, longer = divmod(length, parts)
+    ends = np.cumsum([small + (i < longer) for i in range(parts)])
+    return [slice(int(end) - small - (i < longer), int(end)) for i, end in enumerate(ends)]
+
+
+def ordered_mean(blocks: Sequence[Tensor], out: Tensor) -> Tensor:
+    """Write the mean of equally shaped 1-d blocks into `out`, adding in the order given."""
+    for start in range(0, out.numel(), CHUNK):
+        part = slice(start, start + CHUNK)
+        total = out[part]
+        total.copy_(blocks[0][part])
+        for block in blocks[1:]:
+            total.add_(block[part])
+        if len(blocks) > 1:
+            total.div_(len(blocks))
+    return out
