@@ -146,6 +146,7 @@ def execute(job: Job, experiment: Experiment, key: str, members: MPI.Comm, progr
     )
     start = time.perf_counter()
     experiment.execute(context)
+    members.Barrier()  # a run is done when it is done on all ranks
     if first:
         frame = pd.DataFrame(context.rows, columns=["step", "metric", "value"])
         seconds = {"seconds": time.perf_counter() - start, "ranks": members.Get_size()}

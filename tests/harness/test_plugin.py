@@ -26,35 +26,13 @@ class Session:
         shutil.copytree(TOY, self.paper, ignore=shutil.ignore_patterns("__pycache__"))
 
     def command(self, *arguments: str) -> list[str]:
-        plugin = ["-p", "reproductions.harness.plugin", "-p", "no:cacheprovider", "-c", os.devnull]
-        common = [
-            "--seeds",
-            "5",
-            "--rootdir",
-            str(self.folder),
-            "--results",
-            str(self.results),
-            "--device",
-            "cpu",
-            "--ranks",
-            "2",
-        ]
-        return [
-            sys.executable,
-            "-m",
-            "pytest",
-            *plugin,
-            *common,
-            "-c",
-            os.devnull,
-            "--rootdir",
-            str(self.folder),
-            *arguments,
-        ]
+        options = "-p reproductions.harness.plugin -p no:cacheprovider --device cpu --ranks 2".split()
+        folders = ["-c", os.devnull, "--rootdir", str(self.folder), "--results", str(self.results)]
+        return [sys.executable, "-m", "pytest", *options, *folders, *arguments]
 
     def environment(self, **more: str) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("REPRO_")}
-        return inherited | {"PYTHONPATH": str(ROOT), "TOY_MARKS": str(self.folder)} | more
+        return inherited | {"PYTHONPATH": str(ROOT), "TOY_MARKS": str(self.folder), "REPRO_SEEDS": "5"} | more
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         arguments = arguments or (str(self.paper),)
@@ -343,7 +321,7 @@ def test_options_come_from_the_ini_file(session: Session) -> None:
     ini.write_text("[pytest]\nrepro_scale = small\n")
     command = session.command("--collect-only", str(session.paper))
     command[command.index(os.devnull)] = str(ini)
-    result = subprocess.run(
-        command, cwd=session.folder, env=session.environment(), capture_output=True, text=True, check=False
-    )
+    environment = session.environment()
+    del environment["REPRO_SEEDS"]
+    result = subprocess.run(command, cwd=session.folder, env=environment, capture_output=True, text=True, check=False)
     assert "scale small, seeds 3" in result.stdout

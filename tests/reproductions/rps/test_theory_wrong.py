@@ -25,7 +25,7 @@ from reproductions.rps.theory import Simulation
 from reproductions.workloads.objectives import Quadratic
 from tests.reproductions.rps.wrong import DropsIgnored, NoAveraging, OwnBlockTwice, PreStepFallback
 
-SETTINGS = Settings(seeds=3)
+SETTINGS = Settings(seeds=6)
 GRID = tuple(bounds.PROBLEMS)
 Simulations = Sequence[Simulation]
 
