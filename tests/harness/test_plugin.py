@@ -26,7 +26,7 @@ class Session:
         shutil.copytree(TOY, self.paper, ignore=shutil.ignore_patterns("__pycache__"))
 
     def command(self, *arguments: str) -> list[str]:
-        options = "-p reproductions.harness.plugin -p no:cacheprovider --device cpu --ranks 2".split()
+        options = ["-p", "reproductions.harness.plugin", "-p", "no:cacheprovider", "--device", "cpu", "--ranks", "2"]
         folders = ["-c", os.devnull, "--rootdir", str(self.folder), "--results", str(self.results)]
         return [sys.executable, "-m", "pytest", *options, *folders, *arguments]
 
