@@ -27,12 +27,14 @@ class FigureFolder:
     def save(self, name: str, figure: Figure, frame: pd.DataFrame) -> Path:
         """Write ``name.png`` and the numbers behind it as ``name.csv``; return the path of the picture."""
         import matplotlib.pyplot as plt
-        from matplotlib.ticker import LogFormatter
+        from matplotlib.ticker import LogLocator, NullFormatter
 
         for axis in figure.axes:
-            if axis.get_yscale() == "log":  # 0.2 rather than 2 x 10^-1
-                axis.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.0, 0.5)))
-
+            low, high = axis.get_ylim()
+            if axis.get_yscale() == "log" and high < 100 * low:  # 0.2 and 0.5 rather than 2 x 10^-1
+                axis.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+                axis.yaxis.set_major_formatter("{x:g}")
+                axis.yaxis.set_minor_formatter(NullFormatter())
         self.folder.mkdir(parents=True, exist_ok=True)
         frame.to_csv(self.folder / f"{name}.csv", index=False, float_format="%.6g")
         path = self.folder / f"{name}.png"

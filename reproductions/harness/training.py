@@ -32,9 +32,9 @@ class Training(Experiment):
     the worker's own model before its step: the running epoch mean), ``consensus`` ((1/n) sum_i |x_i - mean|^2), ``lr``,
     the traffic ledger, ``compute_seconds`` and ``communication_seconds`` of rank 0. Every `evaluate_every` epochs and
     at the end, on the test set: ``test_*`` of the model of worker 0 with its own batch-norm statistics, and
-    ``mean_test_*`` of the average of all models with the average of their statistics. At the end, ``workers_test_*``,
-    the mean over all workers of what each one's own model scores, and ``digest`` of the parameters and buffers of all
-    workers: equal digests are bitwise equal models.
+    ``mean_test_*`` of the average of all models with the average of their statistics. At the end, ``digest`` of the
+    parameters and buffers of all workers (equal digests are bitwise equal models) and, with `evaluate_all`,
+    ``workers_test_*``: the mean over all workers of what each one's own model scores.
 
     Parameters
     ----------
@@ -59,6 +59,7 @@ class Training(Experiment):
     seed: int
     network: Network = field(default_factory=Lossless)
     evaluate_every: int = 1
+    evaluate_all: bool = False
 
     @property
     def workers(self) -> int:
@@ -142,7 +143,8 @@ class _Workers:
         if epoch % run.evaluate_every == 0 or epoch == run.epochs:
             metrics |= self._evaluate(mean)
         if epoch == run.epochs:
-            metrics |= self._evaluate_all() | {"digest": self._digest()}
+            metrics["digest"] = self._digest()
+            metrics |= self._evaluate_all() if run.evaluate_all else {}
         self.context.log(epoch, metrics)
 
     def _digest(self) -> int:

@@ -28,7 +28,7 @@ N_GRID, P_GRID = np.meshgrid([2, 3, 4, 8, 16, 64, 256, 512], np.linspace(0.001, 
 
 def experiments(settings: Settings) -> list[MixingMatrices]:
     """Return rounds of unit vectors for every n and p of the figures."""
-    return [MixingMatrices(n, p, 300, seed=0) for n in sorted({*NODES, *PLOTTED}) for p in DROPS]
+    return [MixingMatrices(n, p, 200, seed=0) for n in sorted({*NODES, *PLOTTED}) for p in DROPS]
 
 
 def _cell(run: Run) -> tuple[int, float]:

@@ -12,7 +12,9 @@ from reproductions.harness.experiment import describe, key
 from reproductions.harness.training import Training
 from reproductions.workloads.digits import Digits
 
-RUN = Training(ModelAveraging(), Digits("small"), StepDecay(0.5), nodes=4, batch=32, epochs=2, seed=0)
+RUN = Training(
+    ModelAveraging(), Digits("small"), StepDecay(0.5), nodes=4, batch=32, epochs=2, seed=0, evaluate_all=True
+)
 
 
 def final(run: Training) -> dict[str, float]:

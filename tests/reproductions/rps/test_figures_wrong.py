@@ -19,8 +19,9 @@ from reproductions.harness.store import Run
 from reproductions.harness.verdicts import Decider, Verdict, open_verdict
 from reproductions.rps import (
     grids,
-    test_figure4,
-    test_figure5,
+    test_figure4b,
+    test_figure5_drift,
+    test_figure5a,
     test_figure8,
     test_figure9,
     test_figure10,
@@ -29,7 +30,7 @@ from reproductions.rps import (
 from reproductions.rps.grids import grid
 from tests.reproductions.rps.wrong import DropsIgnored, NoAveraging, OwnBlockTwice, PreStepFallback
 
-CLAIMS = load_claims(Path(test_figure4.__file__).with_name("claims.yaml"))
+CLAIMS = load_claims(Path(grids.__file__).with_name("claims.yaml"))
 FEW, MANY = 3, 8  # seeds; few suffice where a wrong algorithm makes no difference at all where there should be one
 
 
@@ -80,10 +81,10 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("short")
 @pytest.mark.parametrize("wrong", [NoAveraging(), DropsIgnored()], ids=["no averaging", "drops ignored"])
 def test_figures_4_and_8_need_drops_to_matter(lab: Lab, wrong: Algorithm) -> None:
-    arrivals = sorted({*test_figure4.ARRIVALS, *test_figure8.WIDER}, reverse=True)
+    arrivals = sorted({*grids.ARRIVALS, *test_figure8.WIDER}, reverse=True)
     common = {"settings": lab.settings(FEW), "runs": lab.runs(r20(lab, arrivals), wrong, FEW)}
-    order = decided(test_figure4.test_order_of_the_curves, "rps-fig4-ordering", **common)
-    lowest = decided(test_figure4.test_lowest_arrival_converges_above_the_others, "rps-fig4-r20-arrival80", **common)
+    order = decided(test_figure4b.test_order_of_the_curves, "rps-fig4-ordering", **common)
+    lowest = decided(test_figure4b.test_lowest_arrival_converges_above_the_others, "rps-fig4-r20-arrival80", **common)
     eight = decided(test_figure8.test_training_loss_rises_as_arrival_falls, "rps-fig8-train-loss", **common)
     assert [order.verdict, lowest.verdict, eight.verdict] == ["deviates"] * 3
 
@@ -91,29 +92,29 @@ def test_figures_4_and_8_need_drops_to_matter(lab: Lab, wrong: Algorithm) -> Non
 def test_figure_4_tells_gradient_averaging_from_model_averaging(lab: Lab) -> None:
     runs = lab.runs(r20(lab, [1.0, 0.99], MANY), GradientAveraging(), MANY)
     settings = lab.settings(MANY)
-    verdict = decided(test_figure4.test_loss_with_drops, "rps-fig4-r20-arrival99", settings=settings, runs=runs)
+    verdict = decided(test_figure4b.test_printed_loss, "rps-fig4-r20-arrival99", settings=settings, runs=runs)
     assert verdict.verdict == "deviates"
 
 
 def test_figure_5_needs_gradients_that_drift(lab: Lab) -> None:
     settings = lab.settings(MANY)
-    right = [*test_figure5.drift(settings, grads=True), *test_figure5.drift(settings, grads=False)]
+    right = [*test_figure5_drift.drift(settings, grads=True), *test_figure5_drift.drift(settings, grads=False)]
     # the growth that is claimed of averaged gradients, looked for in averaged models, which stay together
     made = Runner(settings).run([replace(e, algorithm=ModelAveraging()) for e in right])
     runs = [Run(e, run.frame, run.provenance) for e, run in zip(right, made, strict=True)]
     drift = "rps-fig5-drift-mechanism"
-    verdict = decided(test_figure5.test_gradient_drift_accumulates, drift, settings=settings, runs=runs)
+    verdict = decided(test_figure5_drift.test_gradient_drift_accumulates, drift, settings=settings, runs=runs)
     assert verdict.verdict == "deviates"
 
 
 @pytest.mark.usefixtures("short")
 def test_figure_5_needs_gradient_averaging_to_suffer(lab: Lab) -> None:
     settings = lab.settings(FEW)
-    right = [*test_figure5.baseline(settings, "ResNet20"), *test_figure5.dropped(settings, "ResNet20")]
+    right = test_figure5a.experiments(settings)
     made = Runner(settings).run([replace(e, algorithm=DropsIgnored()) for e in right])
     runs = [Run(e, run.frame, run.provenance) for e, run in zip(right, made, strict=True)]
     worse = "rps-fig5-r20-gradient-avg-99-worse"
-    verdict = decided(test_figure5.test_one_percent_hurts_gradient_averaging, worse, settings=settings, runs=runs)
+    verdict = decided(test_figure5a.test_one_percent_hurts_gradient_averaging, worse, settings=settings, runs=runs)
     assert verdict.verdict == "deviates"
 
 
