@@ -15,20 +15,10 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from reproductions.harness.decisions import Decision, Interval
+
 Array = NDArray[np.float64]
-Outcome = Literal["holds", "fails", "inconclusive"]
 FEWEST_SEEDS = 3
-
-
-@dataclass(frozen=True)
-class Interval:
-    """An estimate and its confidence interval; ``n`` is the number of samples (of the smaller group) behind it."""
-
-    estimate: float
-    low: float
-    high: float
-    confidence: float
-    n: int
 
 
 @dataclass(frozen=True)
@@ -38,15 +28,6 @@ class Slope:
     interval: Interval
     intercept: float
     residuals: Array
-
-
-@dataclass(frozen=True)
-class Decision:
-    """Whether a statement holds, the interval that decided it and one sentence on why."""
-
-    outcome: Outcome
-    interval: Interval
-    explanation: str
 
 
 _DIVERGED = Decision("fails", Interval(math.nan, math.nan, math.nan, math.nan, 0), "diverged")
@@ -199,36 +180,6 @@ def increasing(
     return _decide(interval, interval.low > 0 and tolerable, fails, statement, overall if tolerable else worst, 0)
 
 
-def exactly(a: ArrayLike, b: ArrayLike) -> Decision:
-    """Decide a == b, element by element, for quantities without randomness; NaN equals nothing."""
-    return close(a, b, rtol=0, atol=0)
-
-
-def close(a: ArrayLike, b: ArrayLike, rtol: float, atol: float) -> Decision:
-    """Decide abs(a - b) <= atol + rtol * abs(b), element by element, for quantities without randomness.
-
-    The interval is the element of a that is furthest off, as a point. Shapes that differ or are empty are a ValueError.
-    """
-    got, wanted = np.ravel(a), np.ravel(b)
-    if np.shape(a) != np.shape(b) or not got.size:
-        raise ValueError(f"two arrays of one shape are needed, but the shapes are {np.shape(a)} and {np.shape(b)}")
-    agrees = np.isclose(got, wanted, rtol, atol) if rtol or atol else got == wanted
-    with np.errstate(invalid="ignore"):
-        worst = int(np.lexsort((abs(got.astype(float) - wanted), ~agrees))[-1])
-    point = float(got[worst])
-    sentence = f"element {worst} is {got[worst]}, wanted {wanted[worst]} (rtol {rtol:g}, atol {atol:g})"
-    return Decision("holds" if agrees.all() else "fails", Interval(point, point, point, 1.0, len(got)), sentence)
-
-
-def all_of(*decisions: Decision) -> Decision:
-    """Decide that several statements hold together; the one that stands in the way gives interval and explanation."""
-    order: list[Outcome] = ["fails", "inconclusive", "holds"]
-    weakest = min(decisions, key=lambda decision: order.index(decision.outcome))
-    if weakest.outcome == "holds":
-        return replace(weakest, explanation="; ".join(decision.explanation for decision in decisions))
-    return weakest
-
-
 class _Estimate(NamedTuple):
     value: float
     error: float  # standard error; infinite if one sample cannot tell
@@ -306,6 +257,6 @@ def _decide(interval: Interval, holds: bool, fails: bool, statement: str, by: _E
         return Decision("inconclusive", interval, f"{found}, at least {FEWEST_SEEDS} are needed")
     if holds or fails:
         return Decision("fails" if fails else "holds", interval, found)
-    distance = abs(by.value - edge)
-    seeds = _seeds(by, distance, (1 - interval.confidence) / 2, power=0.8) if distance else "no number of"
+    distance, level = abs(by.value - edge), (1 - interval.confidence) / 2
+    seeds = _seeds(by, distance, level, power=0.8) if distance and level else "no number of"
     return Decision("inconclusive", interval, f"{found}, {seeds} seeds would decide")

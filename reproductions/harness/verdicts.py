@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from reproductions.harness.claims import Claim
+from reproductions.harness.decisions import Decision, Interval
 from reproductions.harness.provenance import hardware, provenance
-from reproductions.harness.statistics import Decision, Interval
 from reproductions.harness.store import Run
 
 SCHEMA = 1

@@ -26,8 +26,9 @@ from numpy.typing import ArrayLike
 from algorithms.network import IndependentDrops
 from algorithms.rps import ModelAveraging
 from algorithms.rps_mixing import alpha2, beta, self_weight
+from reproductions.harness.decisions import Decision, Interval, Outcome
 from reproductions.harness.settings import Settings
-from reproductions.harness.statistics import Decision, Interval, Outcome, mean_interval, within
+from reproductions.harness.statistics import mean_interval, within
 from reproductions.rps.theory import Constant, Descent, repeat
 from reproductions.workloads.objectives import Gaussian, Objective, Quadratic, Rare, Waves
 

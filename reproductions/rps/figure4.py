@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from reproductions.harness.claims import load_claims
+from reproductions.harness.decisions import Decision, all_of
 from reproductions.harness.figures import COLOURS, FigureFolder, curves, draw, panels
 from reproductions.harness.settings import Settings
-from reproductions.harness.statistics import Decision, all_of, increasing, less, within
+from reproductions.harness.statistics import increasing, less, within
 from reproductions.harness.store import Run
 from reproductions.harness.training import Training
 from reproductions.harness.verdicts import Decider

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from algorithms.rps import GradientAveraging
+from reproductions.harness.decisions import Decision
 from reproductions.harness.figures import FigureFolder, curves, draw, panels
 from reproductions.harness.settings import Settings
-from reproductions.harness.statistics import Decision, less, within
+from reproductions.harness.statistics import less, within
 from reproductions.harness.store import Run
 from reproductions.harness.training import Training
 from reproductions.harness.verdicts import Decider

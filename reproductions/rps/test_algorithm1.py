@@ -12,9 +12,9 @@ from algorithms.network import IndependentDrops, Lossless
 from algorithms.rps import ModelAveraging, average_blocks
 from algorithms.rps_mixing import enumerate_moments
 from algorithms.world import World
+from reproductions.harness.decisions import Decision, Interval, all_of, close, exactly
 from reproductions.harness.plugin import decides
 from reproductions.harness.settings import Settings
-from reproductions.harness.statistics import Decision, Interval, all_of, close, exactly
 from reproductions.harness.store import Run
 from reproductions.harness.verdicts import Decider
 from reproductions.rps.mixing import MixingMatrices

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from reproductions.harness.decisions import all_of, exactly
 from reproductions.harness.experiment import Experiment
 from reproductions.harness.figures import FigureFolder
 from reproductions.harness.plugin import decides
 from reproductions.harness.settings import Settings
-from reproductions.harness.statistics import all_of, exactly, less
+from reproductions.harness.statistics import less
 from reproductions.harness.store import Run
 from reproductions.harness.verdicts import Decider
 from reproductions.rps.grids import final, grid, select

@@ -9,10 +9,11 @@ import numpy as np
 from algorithms.network import IndependentDrops
 from algorithms.rps import GradientAveraging, ModelAveraging
 from algorithms.schedule import StepDecay
+from reproductions.harness.decisions import Decision, all_of
 from reproductions.harness.figures import FigureFolder, curves, draw, panels
 from reproductions.harness.plugin import decides
 from reproductions.harness.settings import Settings
-from reproductions.harness.statistics import Decision, all_of, less, slope_interval, within
+from reproductions.harness.statistics import less, slope_interval, within
 from reproductions.harness.store import Run
 from reproductions.harness.training import Training
 from reproductions.harness.verdicts import Decider

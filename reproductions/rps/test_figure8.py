@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from reproductions.harness.decisions import all_of
 from reproductions.harness.figures import FigureFolder
 from reproductions.harness.plugin import decides
 from reproductions.harness.settings import Settings
-from reproductions.harness.statistics import all_of, increasing, less
+from reproductions.harness.statistics import increasing, less
 from reproductions.harness.store import Run
 from reproductions.harness.training import Training
 from reproductions.harness.verdicts import Decider

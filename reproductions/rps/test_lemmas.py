@@ -13,9 +13,10 @@ from algorithms.network import IndependentDrops, Trace
 from algorithms.rps import ModelAveraging
 from algorithms.rps_mixing import Array, alpha2, beta, mixing_matrix
 from algorithms.streams import stream
+from reproductions.harness.decisions import Decision, all_of, close
 from reproductions.harness.plugin import decides
 from reproductions.harness.settings import Settings
-from reproductions.harness.statistics import Decision, all_of, close, within
+from reproductions.harness.statistics import within
 from reproductions.harness.store import Run
 from reproductions.harness.verdicts import Decider
 from reproductions.rps import bounds

@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 
 from algorithms import rps_mixing
+from reproductions.harness.decisions import Decision, Interval, all_of, close, exactly
 from reproductions.harness.figures import FigureFolder, panels
 from reproductions.harness.plugin import decides
 from reproductions.harness.settings import Settings
-from reproductions.harness.statistics import Decision, Interval, all_of, close, exactly, mean_interval, within
+from reproductions.harness.statistics import mean_interval, within
 from reproductions.harness.store import Run
 from reproductions.harness.verdicts import Decider
 from reproductions.rps.mixing import MixingMatrices

@@ -18,10 +18,11 @@ from algorithms.network import IndependentDrops
 from algorithms.rps import ModelAveraging, ReliableAveraging
 from algorithms.rps_mixing import Array
 from algorithms.schedule import Schedule
+from reproductions.harness.decisions import Decision, all_of
 from reproductions.harness.figures import COLOURS, FigureFolder, panels
 from reproductions.harness.plugin import decides
 from reproductions.harness.settings import Settings
-from reproductions.harness.statistics import Decision, Slope, all_of, increasing, slope_interval, within
+from reproductions.harness.statistics import Slope, increasing, slope_interval, within
 from reproductions.harness.store import Run
 from reproductions.harness.verdicts import Decider
 from reproductions.rps import bounds

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from algorithms.rps_mixing import Array
+from reproductions.harness.decisions import Decision, all_of, close
 from reproductions.harness.figures import COLOURS, FigureFolder, panels
 from reproductions.harness.plugin import decides
 from reproductions.harness.settings import Settings
-from reproductions.harness.statistics import Decision, all_of, close
 from reproductions.harness.store import Run
 from reproductions.harness.verdicts import Decider
 from reproductions.rps import bounds

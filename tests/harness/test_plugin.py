@@ -1,83 +1,11 @@
 import json
-import os
-import re
-import shutil
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 
-from reproductions.harness.settings import OPTIONS, RERUN
-
-ROOT = Path(__file__).parents[2]
-TOY = Path(__file__).with_name("toy_paper")
-
-
-class Session:
-    """A pytest session on a copy of the toy paper, in a process of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.results = folder / "results"
-        self.paper = folder / "toy"
-        shutil.copytree(TOY, self.paper, ignore=shutil.ignore_patterns("__pycache__"))
-
-    def command(self, *arguments: str) -> list[str]:
-        options = ["-p", "reproductions.harness.plugin", "-p", "no:cacheprovider", "--device", "cpu", "--ranks", "2"]
-        folders = ["-c", os.devnull, "--rootdir", str(self.folder), "--results", str(self.results)]
-        return [sys.executable, "-m", "pytest", *options, *folders, *arguments]
-
-    def environment(self, **more: str) -> dict[str, str]:
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("REPRO_")}
-        return inherited | {"PYTHONPATH": str(ROOT), "TOY_MARKS": str(self.folder), "REPRO_SEEDS": "5"} | more
-
-    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        arguments = arguments or (str(self.paper),)
-        return subprocess.run(
-            self.command(*arguments), cwd=self.folder, env=self.environment(**environment),
-            capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
-
-    def executed(self) -> list[str]:
-        path = self.folder / "executed"
-        return path.read_text().splitlines() if path.exists() else []
-
-    def verdicts(self) -> dict[str, dict[str, object]]:
-        document = json.loads((self.results / "smoke" / "verdicts.json").read_text())
-        return {row["id"]: row for row in document["claims"]}
-
-    def write_test(self, text: str, claims: str = "toy-number") -> None:
-        """Replace the toy paper by another test file and the claims it needs."""
-        import yaml
-
-        document = yaml.safe_load((TOY / "claims.yaml").read_text())
-        document["claims"] = [claim for claim in document["claims"] if claim["id"] in claims.split()]
-        (self.paper / "claims.yaml").write_text(yaml.dump(document))
-        (self.paper / "test_toy.py").write_text(text)
-
-
-SLOW = """
-import os
-from reproductions.harness.plugin import decides
-from reproductions.harness.statistics import within
-from tests.harness.toy_experiments import Toy
-
-def experiments(settings):
-    return [Toy(os.environ["TOY_MARKS"], 1.0, seed, seconds=float(os.environ.get("TOY_SECONDS", "0"))*(seed == 2))
-            for seed in range(4)]
-
-@decides("toy-number")
-def test_number(claim, runs):
-    claim.decide(within([run.final("loss") for run in runs], 0.9, 1.1), runs=runs)
-"""
-
-
-@pytest.fixture
-def session(tmp_path: Path) -> Session:
-    return Session(tmp_path)
+from tests.harness.toy_session import SLOW, Session
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +124,7 @@ def start(session: Session) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         session.command(str(session.paper)),
         cwd=session.folder,
-        env=session.environment(TOY_SECONDS="60"),
+        env=session.environment(TOY_SECONDS="60", PYTHONFAULTHANDLER="1"),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -206,6 +134,16 @@ def start(session: Session) -> subprocess.Popen[str]:
         time.sleep(0.1)
     assert len(session.executed()) == 3, "the session did not reach its third run"
     return process
+
+
+def output_of(process: subprocess.Popen[str], timeout: float) -> str:
+    """Return what a process wrote until its end; if it does not end, fail with where its threads stood."""
+    try:
+        return process.communicate(timeout=timeout)[0]
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)
+        output, _ = process.communicate(timeout=10)
+        pytest.fail(f"the session did not end within {timeout:g} s:\n{output}")
 
 
 def ranks_of(session: Session) -> str:
@@ -224,7 +162,7 @@ def assert_clean(session: Session, patience: float = 10.0) -> None:
 def test_control_c_stops_the_ranks_and_keeps_what_is_finished(session: Session) -> None:
     process = start(session)
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=30)
+    output = output_of(process, timeout=60)
     assert process.returncode == 2
     assert "KeyboardInterrupt" in output
     assert_clean(session)
@@ -265,63 +203,3 @@ def test_a_full_disk_fails_the_test_with_its_cause(session: Session) -> None:
     assert "File too large" in result.stdout + result.stderr
     assert not list((session.results / "runs").glob("*/run.json"))
     assert not list((session.results / "runs").glob(".draft*"))
-
-
-# -------------------------------------------------------------------------------------------------------- options
-
-
-@pytest.mark.parametrize(
-    ("option", "text", "message"),
-    [
-        ("ranks", "0", "is '0', but must be a whole number of at least 1"),
-        ("scale", "huge", "is 'huge', but must be one of smoke, small, paper"),
-        ("seeds", "many", "is 'many', but must be a whole number"),
-        ("run-timeout", "-1", "is '-1', but must be a number of seconds above 0"),
-        ("data", "/nowhere", "is '/nowhere', but there is no such folder"),
-        ("data", ".", "holds none of cifar10, cifar-10-batches-py, atis"),
-        ("launcher", "srun", "must contain {ranks}"),
-        ("launcher", "srun '{ranks}", "is no command line with {ranks} in it"),
-        ("launcher", "no-such-program -n {ranks}", "'no-such-program', which is not a program on this machine"),
-        ("results", "/proc/results", "nothing can be written there"),
-        ("device", "tpu", "must be one of auto, cpu, cuda"),
-        ("rerun", "maybe", "must be true or false"),
-    ],
-)
-def test_a_bad_value_is_one_clear_sentence(option: str, text: str, message: str) -> None:
-    parse = next(o.parse for o in (*OPTIONS, RERUN) if o.name == option)
-    with pytest.raises(ValueError, match=re.escape(message)):
-        parse(text)
-
-
-def test_a_bad_option_ends_the_session_at_once(session: Session) -> None:
-    result = session.run(str(session.paper), "--ranks", "0")
-    assert result.returncode == 4
-    assert result.stderr.strip() == "ERROR: --ranks is '0', but must be a whole number of at least 1"
-
-
-def test_cuda_without_a_device_is_refused(session: Session) -> None:
-    import torch
-
-    if torch.cuda.is_available():
-        pytest.skip("there is a CUDA device here")
-    result = session.run("--collect-only", str(session.paper), "--device", "cuda")
-    assert result.returncode == 4
-    assert "torch finds no CUDA device here" in result.stderr
-
-
-def test_options_come_from_the_environment_and_the_command_line_goes_first(session: Session) -> None:
-    listing = ["--collect-only", str(session.paper)]
-    assert "seeds 7" in session.run(*listing, REPRO_SEEDS="7").stdout
-    assert "seeds 4" in session.run(*listing, "--seeds", "4", REPRO_SEEDS="7").stdout
-    assert "REPRO_SCALE is 'huge'" in session.run(*listing, REPRO_SCALE="huge").stderr
-
-
-def test_options_come_from_the_ini_file(session: Session) -> None:
-    ini = session.folder / "tox.ini"
-    ini.write_text("[pytest]\nrepro_scale = small\n")
-    command = session.command("--collect-only", str(session.paper))
-    command[command.index(os.devnull)] = str(ini)
-    environment = session.environment()
-    del environment["REPRO_SEEDS"]
-    result = subprocess.run(command, cwd=session.folder, env=environment, capture_output=True, text=True, check=False)
-    assert "scale small, seeds 3" in result.stdout

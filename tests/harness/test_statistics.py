@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from reproductions.harness import decisions
 from reproductions.harness import statistics as st
 
 A = np.array([1.1, 0.9, 1.3, 1.0, 1.2, 0.8])
@@ -110,7 +111,7 @@ def test_points_and_single_samples():
         (lambda: st.increasing([A]), "two groups"),
         (lambda: st.seeds_needed([1.0], 1), "two samples"),
         (lambda: st.seeds_needed(A, 0), "margin"),
-        (lambda: st.close([1, 2], [1], 0, 0), "one shape"),
+        (lambda: decisions.close([1, 2], [1], 0, 0), "one shape"),
     ],
 )
 def test_bad_input_is_named(call, sentence):
@@ -235,28 +236,34 @@ def test_an_open_question_says_how_many_seeds_would_close_it():
 
 
 def test_deterministic_quantities():
-    assert st.exactly(3, 3).outcome == "holds"
-    assert st.exactly(2**60, 2**60 + 1).outcome == "fails"
-    decision = st.exactly([1, 2, 3], [1, 5, 3])
+    assert decisions.exactly(3, 3).outcome == "holds"
+    assert decisions.exactly(2**60, 2**60 + 1).outcome == "fails"
+    decision = decisions.exactly([1, 2, 3], [1, 5, 3])
     assert decision.outcome == "fails"
     assert decision.interval.estimate == 2
     assert "element 1 is 2, wanted 5" in decision.explanation
-    assert st.exactly([np.inf], [np.inf]).outcome == "holds"
-    assert st.exactly(np.nan, np.nan).outcome == "fails"
-    assert st.exactly(True, True).outcome == "holds"
+    assert decisions.exactly([np.inf], [np.inf]).outcome == "holds"
+    assert decisions.exactly(np.nan, np.nan).outcome == "fails"
+    assert decisions.exactly(True, True).outcome == "holds"
 
 
 def test_close():
-    assert st.close(1.0005, 1.0, rtol=1e-3, atol=0).outcome == "holds"
-    assert st.close([1.0, 0.002], [1.0, 0.0], rtol=1e-3, atol=1e-3).outcome == "fails"
-    assert st.close(5.0, np.inf, rtol=0.1, atol=0).outcome == "fails"
-    assert st.close([[1.0, np.nan]], [[1.0, 1.0]], rtol=1, atol=1).outcome == "fails"
+    assert decisions.close(1.0005, 1.0, rtol=1e-3, atol=0).outcome == "holds"
+    assert decisions.close([1.0, 0.002], [1.0, 0.0], rtol=1e-3, atol=1e-3).outcome == "fails"
+    assert decisions.close(5.0, np.inf, rtol=0.1, atol=0).outcome == "fails"
+    assert decisions.close([[1.0, np.nan]], [[1.0, 1.0]], rtol=1, atol=1).outcome == "fails"
 
 
 def test_statements_hold_together_or_the_weakest_speaks():
     holds, fails = st.less(A, B), st.less(B, A)
     undecided = st.less(A[:2], B[:2])
-    assert st.all_of(holds, holds).outcome == "holds"
-    assert holds.explanation in st.all_of(holds, st.exactly([1], [1])).explanation
-    assert st.all_of(holds, undecided) == undecided
-    assert st.all_of(holds, undecided, fails) == fails
+    assert decisions.all_of(holds, holds).outcome == "holds"
+    assert holds.explanation in decisions.all_of(holds, decisions.exactly([1], [1])).explanation
+    assert decisions.all_of(holds, undecided) == undecided
+    assert decisions.all_of(holds, undecided, fails) == fails
+
+
+def test_an_exact_range_across_a_threshold_is_inconclusive():
+    decision = st.within(decisions.Interval(1.0, 0.5, 1.5, 1.0, 10), 0, 1)
+    assert decision.outcome == "inconclusive"
+    assert "no number of seeds" in decision.explanation

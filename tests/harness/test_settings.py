@@ -1,0 +1,65 @@
+import os
+import re
+import subprocess
+
+import pytest
+
+from reproductions.harness.settings import OPTIONS, RERUN
+from tests.harness.toy_session import Session
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "message"),
+    [
+        ("ranks", "0", "is '0', but must be a whole number of at least 1"),
+        ("scale", "huge", "is 'huge', but must be one of smoke, small, paper"),
+        ("seeds", "many", "is 'many', but must be a whole number"),
+        ("run-timeout", "-1", "is '-1', but must be a number of seconds above 0"),
+        ("data", "/nowhere", "is '/nowhere', but there is no such folder"),
+        ("data", ".", "holds none of cifar10, cifar-10-batches-py, atis"),
+        ("launcher", "srun", "must contain {ranks}"),
+        ("launcher", "srun '{ranks}", "is no command line with {ranks} in it"),
+        ("launcher", "no-such-program -n {ranks}", "'no-such-program', which is not a program on this machine"),
+        ("results", "/proc/results", "nothing can be written there"),
+        ("device", "tpu", "must be one of auto, cpu, cuda"),
+        ("rerun", "maybe", "must be true or false"),
+    ],
+)
+def test_a_bad_value_is_one_clear_sentence(option: str, text: str, message: str) -> None:
+    parse = next(o.parse for o in (*OPTIONS, RERUN) if o.name == option)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        parse(text)
+
+
+def test_a_bad_option_ends_the_session_at_once(session: Session) -> None:
+    result = session.run(str(session.paper), "--ranks", "0")
+    assert result.returncode == 4
+    assert result.stderr.strip() == "ERROR: --ranks is '0', but must be a whole number of at least 1"
+
+
+def test_cuda_without_a_device_is_refused(session: Session) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a CUDA device here")
+    result = session.run("--collect-only", str(session.paper), "--device", "cuda")
+    assert result.returncode == 4
+    assert "torch finds no CUDA device here" in result.stderr
+
+
+def test_options_come_from_the_environment_and_the_command_line_goes_first(session: Session) -> None:
+    listing = ["--collect-only", str(session.paper)]
+    assert "seeds 7" in session.run(*listing, REPRO_SEEDS="7").stdout
+    assert "seeds 4" in session.run(*listing, "--seeds", "4", REPRO_SEEDS="7").stdout
+    assert "REPRO_SCALE is 'huge'" in session.run(*listing, REPRO_SCALE="huge").stderr
+
+
+def test_options_come_from_the_ini_file(session: Session) -> None:
+    ini = session.folder / "tox.ini"
+    ini.write_text("[pytest]\nrepro_scale = small\n")
+    command = session.command("--collect-only", str(session.paper))
+    command[command.index(os.devnull)] = str(ini)
+    environment = session.environment()
+    del environment["REPRO_SEEDS"]
+    result = subprocess.run(command, cwd=session.folder, env=environment, capture_output=True, text=True, check=False)
+    assert "scale small, seeds 3" in result.stdout
