@@ -21,6 +21,7 @@ from reproductions.workloads.base import DataError
 SETTINGS = pytest.StashKey[Settings]()
 RUNNER = pytest.StashKey[Runner]()
 VERDICTS = pytest.StashKey[dict[str, Verdict]]()
+ORDER = pytest.StashKey[dict[str, int]]()  # position of every claim in its file
 
 
 def decides(*ids: str) -> pytest.MarkDecorator:
@@ -42,7 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "claim(id): the claim of the claims file beside the test that it decides")
     config.stash[SETTINGS] = read_settings(config)
     config.stash[RUNNER] = Runner(config.stash[SETTINGS], _ProgressLine(config))
-    config.stash[VERDICTS] = {}
+    config.stash[VERDICTS], config.stash[ORDER] = {}, {}
 
 
 def pytest_report_header(config: pytest.Config) -> str:
@@ -66,6 +67,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if marker.args[0] not in known:
             raise pytest.UsageError(f"{item.nodeid} decides the claim {marker.args[0]!r}, which {path} does not have")
         decided.setdefault(path, set()).add(marker.args[0])
+        config.stash[ORDER].update({name: position for position, name in enumerate(known)})
     whole = not any("::" in argument for argument in config.args)
     collected = {item.path for item in items}
     for path, ids in decided.items():
@@ -92,7 +94,7 @@ def pytest_report_collectionfinish(config: pytest.Config, items: Sequence[pytest
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Print the table of reproduced against reported."""
-    verdicts = list(config.stash[VERDICTS].values())
+    verdicts = sorted(config.stash[VERDICTS].values(), key=lambda verdict: config.stash[ORDER][verdict.id])
     if not verdicts:
         return
     terminalreporter.section("reproduced against reported")
@@ -101,15 +103,17 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     terminalreporter.write_line(f"verdicts: {_verdicts_file(config)}")
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write the verdicts."""
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Write the verdicts; a test that was interrupted leaves an earlier verdict as it was."""
     config = session.config
-    verdicts = config.stash.get(VERDICTS, {})
+    verdicts = list(config.stash.get(VERDICTS, {}).values())
+    if exitstatus == pytest.ExitCode.INTERRUPTED:
+        verdicts = [verdict for verdict in verdicts if verdict.verdict != "crashed"]
     if not verdicts:
         return
-    write(_verdicts_file(config), verdicts.values(), keep=True)
+    write(_verdicts_file(config), verdicts, keep=True)
     if asked := config.stash[SETTINGS].verdicts:
-        write(asked, verdicts.values())
+        write(asked, verdicts)
 
 
 # --------------------------------------------------------------------------------------------------------- tests

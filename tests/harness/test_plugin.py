@@ -165,6 +165,7 @@ def test_control_c_stops_the_ranks_and_keeps_what_is_finished(session: Session) 
     output = output_of(process, timeout=60)
     assert process.returncode == 2
     assert "KeyboardInterrupt" in output
+    assert not (session.results / "smoke" / "verdicts.json").exists()  # nothing was decided
     assert_clean(session)
     assert not list((session.results / "runs").glob(".*"))
     assert len(list((session.results / "runs").iterdir())) == 2
