@@ -7,7 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
-CHUNK = 1 << 15  # elements of one partial sum: stays in the cache between additions
+
+def chunks(row: Tensor) -> list[slice]:
+    """Cut a 1-d row into pieces that stay in the cache of a CPU between additions; a GPU takes it whole."""
+    size = 1 << 15 if row.device.type == "cpu" else max(1, row.numel())
+    return [slice(start, min(start + size, row.numel())) for start in range(0, row.numel(), size)]
 
 
 def partition(length: int, parts: int) -> list[slice]:
@@ -19,8 +23,7 @@ def partition(length: int, parts: int) -> list[slice]:
 
 def ordered_mean(blocks: Sequence[Tensor], out: Tensor) -> Tensor:
     """Write the mean of equally shaped 1-d blocks into `out`, adding in the order given."""
-    for start in range(0, out.numel(), CHUNK):
-        part = slice(start, start + CHUNK)
+    for part in chunks(out):
         total = out[part]
         total.copy_(blocks[0][part])
         for block in blocks[1:]:

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from algorithms.blocks import CHUNK, ordered_mean, partition
+from algorithms.blocks import chunks, ordered_mean, partition
 from algorithms.network import Delivered, Lossless, Network, Traffic
 from algorithms.streams import stream
 from algorithms.transport import Parcels, exchange
@@ -185,9 +185,9 @@ class World:
         if weights.shape != (self.workers, self.workers):
             raise ValueError(f"a mixing matrix for {self.workers} workers cannot have the shape {weights.shape}")
         rows = self._rows_from(x, weights != 0)
-        mixed = self.buffer("mix", x.shape[0] * min(CHUNK, x.shape[1]), x).view(x.shape[0], -1)
-        for start in range(0, x.shape[1], CHUNK):
-            part = slice(start, min(start + CHUNK, x.shape[1]))
+        parts = chunks(x[0])
+        mixed = self.buffer("mix", x.shape[0] * (parts[0].stop - parts[0].start), x).view(x.shape[0], -1)
+        for part in parts:
             target = mixed[:, : part.stop - part.start].zero_()
             for i, worker in enumerate(self.local):
                 for source in np.flatnonzero(weights[:, worker]).tolist():
@@ -215,8 +215,9 @@ class World:
         parts = partition(x.shape[1], self.ranks)
         mine = parts[self.rank]
         width = mine.stop - mine.start
-        received = self.buffer("mean/rows", len(self._remote()) * width, x).view(-1, width)
-        columns = dict(zip(self._remote(), received, strict=True))
+        remote = self._remote()
+        received = self.buffer("mean/rows", len(remote) * width, x).view(len(remote), width)
+        columns = dict(zip(remote, received, strict=True))
         columns |= {worker: x[i, mine] for i, worker in enumerate(self.local)}
         others = [rank for rank in range(self.ranks) if rank != self.rank]
         exchange(

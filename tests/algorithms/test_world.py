@@ -199,7 +199,7 @@ def invariance_runs() -> list[Training]:
 
 def frames(tmp_path: Path, ranks: int) -> list[object]:
     settings = Settings(ranks=ranks, device="cpu", results=tmp_path / str(ranks))
-    checks = [Collectives(16, 1000, 0.3), Collectives(5, 7, 0.3)]
+    checks = [Collectives(16, 1000, 0.3), Collectives(5, 7, 0.3), Collectives(4, 2, 0.3)]
     runs = Runner(settings).run([*invariance_runs(), *checks])
     kept = [run.frame[~run.frame["metric"].str.endswith("_seconds")] for run in runs]
     assert kept[0]["metric"].eq("digest").any()
