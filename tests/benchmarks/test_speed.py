@@ -93,7 +93,7 @@ def test_replica_loop_on_resnet20(benchmark: Any, speed: Speed) -> None:
             "replicas": lambda: replicas.backward([batch, batch], loss),
             "bare": lambda: bare_loop(models, [batch, batch], loss),
         },
-        repeats=6,
+        repeats=15,
     )
     ratio = times["bare"] / times["replicas"]
     speed("rate of the replica loop, ResNet-20 / bare torch loop", ratio, "at least 0.9", "convolutions")

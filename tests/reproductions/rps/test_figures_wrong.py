@@ -90,8 +90,8 @@ def test_figures_4_and_8_need_drops_to_matter(lab: Lab, wrong: Algorithm) -> Non
 
 
 def test_figure_4_tells_gradient_averaging_from_model_averaging(lab: Lab) -> None:
-    runs = lab.runs(r20(lab, [1.0, 0.99], MANY), GradientAveraging(), MANY)
-    settings = lab.settings(MANY)
+    runs = lab.runs(r20(lab, [1.0, 0.99], 12), GradientAveraging(), 12)
+    settings = lab.settings(12)
     verdict = decided(test_figure4b.test_printed_loss, "rps-fig4-r20-arrival99", settings=settings, runs=runs)
     assert verdict.verdict == "deviates"
 
