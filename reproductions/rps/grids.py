@@ -84,9 +84,9 @@ RECIPES = {
     # length and step size of the smoke runs: long enough to converge, and small enough that runs of one seed that
     # differ in the drops alone stay close, so that few seeds decide
     ("ResNet20", "smoke"): Recipe(Digits("small"), batch=8, epochs=8, base_lr=1.0, evaluations=4),
-    ("ResNet110", "smoke"): Recipe(Digits("deep"), batch=8, epochs=6, base_lr=1.0, evaluations=3),
+    ("ResNet110", "smoke"): Recipe(Digits("deep"), batch=8, epochs=5, base_lr=1.0, evaluations=5),
     ("LSTM", "smoke"): Recipe(
-        SlotGrammar(train_size=1024), batch=8, epochs=8, base_lr=2.0, base_batch=32, evaluations=1
+        SlotGrammar(train_size=1024), batch=8, epochs=5, base_lr=2.0, base_batch=32, evaluations=1
     ),
     ("ResNet20", "small"): Recipe(_THIN_RESNET20, batch=16, epochs=12, base_lr=0.5),
     ("ResNet110", "small"): Recipe(_THIN_RESNET110, batch=16, epochs=6, base_lr=0.5),

@@ -35,9 +35,9 @@ def drift(settings: Settings, grads: bool) -> list[Training]:
         schedule=StepDecay(0.1),
         nodes=NODES,
         batch=8,
-        epochs=20,
+        epochs=16,
         seed=0,
-        evaluate_every=20,
+        evaluate_every=16,
     )
     return [replace(base, seed=seed, network=IndependentDrops(0.01, seed)) for seed in range(settings.seeds)]
 
@@ -86,4 +86,4 @@ def test_drift_runs_really_drop(runs: list[Run], settings: Settings) -> None:
         assert isinstance(run.experiment, Training)
         assert isinstance(run.experiment.network, IndependentDrops)
         arrived = run.final("received_messages") / run.final("sent_messages")
-        assert abs(arrived - 0.99) < 0.0015  # 220 rounds of 480 messages: five standard deviations
+        assert abs(arrived - 0.99) < 0.0016  # 176 rounds of 480 messages: four and a half standard deviations
