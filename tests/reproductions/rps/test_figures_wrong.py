@@ -20,6 +20,7 @@ from reproductions.harness.verdicts import Decider, Verdict, open_verdict
 from reproductions.rps import (
     grids,
     test_figure4b,
+    test_figure4c,
     test_figure5_drift,
     test_figure5a,
     test_figure8,
@@ -28,7 +29,7 @@ from reproductions.rps import (
     test_mixing,
 )
 from reproductions.rps.grids import grid
-from tests.reproductions.rps.wrong import DropsIgnored, NoAveraging, OwnBlockTwice, PreStepFallback
+from tests.reproductions.rps.wrong import DropsIgnored, LostIsZero, NoAveraging, OwnBlockTwice, PreStepFallback
 
 CLAIMS = load_claims(Path(grids.__file__).with_name("claims.yaml"))
 FEW, MANY = 3, 8  # seeds; few suffice where a wrong algorithm makes no difference at all where there should be one
@@ -94,6 +95,14 @@ def test_figure_4_tells_gradient_averaging_from_model_averaging(lab: Lab) -> Non
     settings = lab.settings(12)
     verdict = decided(test_figure4b.test_printed_loss, "rps-fig4-r20-arrival99", settings=settings, runs=runs)
     assert verdict.verdict == "deviates"
+
+
+def test_figure_4c_sees_lost_blocks_that_count_as_zero(lab: Lab) -> None:
+    settings = lab.settings(MANY)
+    right = grid(settings, "LSTM", [1.0, 0.9])
+    runs = lab.runs(right, LostIsZero(), MANY)
+    verdict = decided(test_figure4c.test_printed_loss, "rps-fig4c-atis-arrival90", settings=settings, runs=runs)
+    assert verdict.verdict == "deviates", verdict.reason
 
 
 def test_figure_5_needs_gradients_that_drift(lab: Lab) -> None:

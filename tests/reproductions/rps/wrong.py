@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from algorithms.algorithm import Algorithm
@@ -41,12 +42,27 @@ class PreStepFallback(Algorithm):
         before = x.clone()
         x.sub_(g, alpha=lr)
         average_blocks(world, x, t)
-        owner = world.stream("rps/owner", step=t).permutation(world.workers)
-        arrives = world.network.delivered(t, "all-gather", world.workers)
-        for j, block in enumerate(partition(x.shape[1], world.workers)):
-            for i, worker in enumerate(world.local):
-                if not arrives[owner[j], worker]:
-                    x[i, block] = before[i, block]
+        replace_lost(world, x, t, before)
+
+
+@dataclass(frozen=True)
+class LostIsZero(Algorithm):
+    """An average that does not arrive counts as zero, as an empty receive buffer would."""
+
+    def step(self, world: World, x: Tensor, g: Tensor, state: dict[str, Tensor], t: int, lr: float) -> None:
+        x.sub_(g, alpha=lr)
+        average_blocks(world, x, t)
+        replace_lost(world, x, t, torch.zeros_like(x))
+
+
+def replace_lost(world: World, x: Tensor, t: int, by: Tensor) -> None:
+    """Replace the blocks whose average a worker missed."""
+    owner = world.stream("rps/owner", step=t).permutation(world.workers)
+    arrives = world.network.delivered(t, "all-gather", world.workers)
+    for j, block in enumerate(partition(x.shape[1], world.workers)):
+        for i, worker in enumerate(world.local):
+            if not arrives[owner[j], worker]:
+                x[i, block] = by[i, block]
 
 
 @dataclass(frozen=True)
