@@ -13,6 +13,11 @@ from algorithms.world import World
 class Algorithm:
     """A synchronous distributed SGD algorithm: a value; what it remembers between steps is its `state`."""
 
+    @property
+    def auxiliaries(self) -> int:
+        """Number of rows after those of the workers that compute no gradient: auxiliary variables."""
+        return 0
+
     def state(self, world: World, x: Tensor) -> dict[str, Tensor]:
         """Return what the algorithm remembers between steps: tensors with one row per local worker.
 
@@ -44,3 +49,6 @@ class Algorithm:
             Step size gamma of this iteration.
         """
         raise NotImplementedError(f"{type(self).__name__} does not say how it makes a step")
+
+    def settle(self, world: World, x: Tensor) -> None:
+        """Finish in place what goes on in the background, before somebody looks at `x`."""

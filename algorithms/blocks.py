@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 
@@ -31,3 +33,24 @@ def ordered_mean(blocks: Sequence[Tensor], out: Tensor) -> Tensor:
         if len(blocks) > 1:
             total.div_(len(blocks))
     return out
+
+
+def weighted_sums(
+    rows: Mapping[int, Tensor], columns: Sequence[NDArray[np.float64]], outputs: Sequence[Tensor], scratch: Tensor
+) -> None:
+    """Write sum_j column[j] rows[j] into one output for every column, adding in ascending order of j.
+
+    Outputs may be among the rows: `scratch`, a chunk for every output, holds the sums until no row is needed any more.
+    """
+    if not outputs:
+        return
+    terms = [[(j, float(column[j])) for j in np.flatnonzero(column).tolist()] for column in columns]
+    for part in chunks(outputs[0]):
+        totals = scratch.view(len(outputs), -1)[:, : part.stop - part.start]
+        for total, weighted in zip(totals, terms, strict=True):
+            (first, weight), *others = weighted
+            torch.mul(rows[first][part], weight, out=total)
+            for j, weight in others:
+                total.add_(rows[j][part], alpha=weight)
+        for output, total in zip(outputs, totals, strict=True):
+            output[part] = total

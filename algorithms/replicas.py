@@ -82,13 +82,17 @@ class Replicas:
     def backward(self, batches: Sequence[Batch], loss: Loss) -> Tensor:
         """Write the gradients of one batch per replica into `gradients`.
 
+        Fewer batches than replicas leave the last ones without: their gradients are zero.
+
         Returns
         -------
         Tensor
-            (count,) losses, detached.
+            Losses of the batches, detached.
         """
         self.gradients.zero_()
-        return self.engine(self.models, batches, loss)
+        if not batches:
+            return self.gradients.new_empty(0)
+        return self.engine(self.models[: len(batches)], batches, loss)
 
 
 def bind(tensors: Iterable[Tensor], row: Tensor) -> None:

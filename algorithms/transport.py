@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -15,12 +16,31 @@ if TYPE_CHECKING:
 Parcels = defaultdict[int, list[Tensor]]
 """Blocks to or from every rank."""
 
+Wait = Callable[[list["MPI.Request"]], None]
+"""Returns when all requests are complete."""
+
+
+def spin(requests: list[MPI.Request]) -> None:
+    """Wait inside MPI: the shortest delay, at the price of a core (less, if the library yields when idle)."""
+    from mpi4py import MPI
+
+    MPI.Request.Waitall(requests)
+
+
+def poll(requests: list[MPI.Request]) -> None:
+    """Wait outside of MPI and look now and then: for a thread that shares its core with one that computes."""
+    from mpi4py import MPI
+
+    while not MPI.Request.Testall(requests):
+        time.sleep(5e-5)
+
 
 def exchange(
     comm: MPI.Comm | None,
     sends: Mapping[int, Sequence[Tensor]],
     receives: Mapping[int, Sequence[Tensor]],
     buffer: Callable[[str, int, Tensor], Tensor],
+    wait: Wait = spin,
 ) -> None:
     """Move 1-d blocks between ranks, all blocks for one rank as one message.
 
@@ -34,11 +54,11 @@ def exchange(
         Where the blocks from every rank go: next to each other in memory, in the order in which that rank lists them.
     buffer
         Gives scratch memory by name, number of elements and a tensor of the same kind.
+    wait
+        How to wait: `spin` or `poll`.
     """
     if comm is None or comm.Get_size() == 1:
         return
-    from mpi4py import MPI
-
     landing = [(rank, _adjacent(blocks)) for rank, blocks in receives.items() if blocks]
     hosts = [_host(target) for _, target in landing]
     requests = [comm.Irecv(host.numpy(), rank) for (rank, _), host in zip(landing, hosts, strict=True)]
@@ -46,7 +66,7 @@ def exchange(
         if blocks:
             parcel = blocks[0] if len(blocks) == 1 else _packed(blocks, f"parcel for {rank}", buffer)
             requests.append(comm.Isend(parcel.cpu().numpy(), rank))
-    MPI.Request.Waitall(requests)
+    wait(requests)
     for (_, target), host in zip(landing, hosts, strict=True):
         if host is not target:
             target.copy_(host)

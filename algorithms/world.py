@@ -7,22 +7,23 @@ ascending order, element by element, so results are bitwise the same for every R
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from algorithms.blocks import chunks, ordered_mean, partition
+from algorithms.blocks import chunks, ordered_mean, partition, weighted_sums
 from algorithms.network import Delivered, Lossless, Network, Traffic
 from algorithms.streams import stream
-from algorithms.transport import Parcels, exchange
+from algorithms.transport import Parcels, Wait, exchange, spin
 
 if TYPE_CHECKING:
     from mpi4py import MPI
 
+T = TypeVar("T")
 Inbox = list[Tensor | None]
 """What one worker received, by source; None where the message was lost."""
 
@@ -40,6 +41,8 @@ class World:
         Decides which messages of `alltoall` and `allgather` arrive.
     seed
         Seed of the streams that `World.stream` hands out.
+    wait
+        How to wait for messages, see `algorithms.transport`.
 
     Attributes
     ----------
@@ -49,8 +52,16 @@ class World:
         Ledger of all messages, the same on every rank.
     """
 
-    def __init__(self, comm: MPI.Comm | None, workers: int, network: Network | None = None, seed: int = 0) -> None:
+    def __init__(
+        self,
+        comm: MPI.Comm | None,
+        workers: int,
+        network: Network | None = None,
+        seed: int = 0,
+        wait: Wait = spin,
+    ) -> None:
         self.comm = comm
+        self.wait = wait
         self.rank, self.ranks = (comm.Get_rank(), comm.Get_size()) if comm else (0, 1)
         if workers < self.ranks:
             raise ValueError(f"{workers} workers cannot be spread over {self.ranks} ranks: use at most {workers} ranks")
@@ -62,6 +73,7 @@ class World:
         self.home = [rank for rank, shard in enumerate(self.shards) for _ in shard]
         self.traffic = Traffic(workers)
         self._scratch: dict[tuple[str, torch.dtype, torch.device], Tensor] = {}
+        self._resources: dict[str, object] = {}
 
     def stream(self, purpose: str, worker: int = 0, step: int = 0) -> np.random.Generator:
         """Return the random stream of a key, the same on every rank; see `algorithms.streams`."""
@@ -103,7 +115,7 @@ class World:
                     block, buffer = buffer[: sizes[target]], buffer[sizes[target] :]
                     inboxes[target - self.local.start][source] = block
                     receives[self.home[source]].append(block)
-        exchange(self.comm, sends, receives, self.buffer)
+        self._exchange(sends, receives)
         return inboxes
 
     def allgather(self, blocks: Sequence[Tensor], step: int, phase: str, sizes: Sequence[int]) -> list[Inbox]:
@@ -139,7 +151,7 @@ class World:
                 receives[self.home[source]].append(block)
             else:
                 gathered.append(None)
-        exchange(self.comm, sends, receives, self.buffer)
+        self._exchange(sends, receives)
         return [
             [block if arrives[source, target] else None for source, block in enumerate(gathered)]
             for target in self.local
@@ -164,7 +176,8 @@ class World:
         """
         routes = np.zeros((self.workers, self.workers), dtype=np.bool_)
         routes[np.arange(self.workers), (np.arange(self.workers) + by) % self.workers] = True
-        rows = self._rows_from(x, routes)
+        self.count(x, routes)
+        rows = self.fetch(x, routes)
         moved = self.buffer("shift", x.numel(), x).view_as(x)
         for i, worker in enumerate(self.local):
             moved[i].copy_(rows[(worker - by) % self.workers])
@@ -184,15 +197,14 @@ class World:
         """
         if weights.shape != (self.workers, self.workers):
             raise ValueError(f"a mixing matrix for {self.workers} workers cannot have the shape {weights.shape}")
-        rows = self._rows_from(x, weights != 0)
-        parts = chunks(x[0])
-        mixed = self.buffer("mix", x.shape[0] * (parts[0].stop - parts[0].start), x).view(x.shape[0], -1)
-        for part in parts:
-            target = mixed[:, : part.stop - part.start].zero_()
-            for i, worker in enumerate(self.local):
-                for source in np.flatnonzero(weights[:, worker]).tolist():
-                    target[i].add_(rows[source][part], alpha=float(weights[source, worker]))
-            x[:, part] = target
+        self.count(x, weights != 0)
+        self.combine(x, self.fetch(x, weights != 0), weights, self.local)
+
+    def combine(self, x: Tensor, rows: dict[int, Tensor], weights: NDArray[np.float64], targets: Sequence[int]) -> None:
+        """Replace the rows of x that belong to the local workers `targets` by sum_j W[j, i] rows[j], j ascending."""
+        outputs = [x[i - self.local.start] for i in targets]
+        scratch = self.buffer("mix", len(targets) * chunks(x[0])[0].stop, x)
+        weighted_sums(rows, [weights[:, i] for i in targets], outputs, scratch)
 
     def allreduce(self, x: Tensor) -> Tensor:
         """Return the mean over all n workers of (local, d) rows, as a (d,) tensor on every rank; see `mean`.
@@ -220,19 +232,15 @@ class World:
         columns = dict(zip(remote, received, strict=True))
         columns |= {worker: x[i, mine] for i, worker in enumerate(self.local)}
         others = [rank for rank in range(self.ranks) if rank != self.rank]
-        exchange(
-            self.comm,
+        self._exchange(
             {rank: list(x[:, parts[rank]]) for rank in others},
             {rank: [columns[worker] for worker in self.shards[rank]] for rank in others},
-            self.buffer,
         )
         mean = self.buffer("mean", x.shape[1], x)
         ordered_mean([columns[worker] for worker in range(self.workers)], out=mean[mine])
-        exchange(
-            self.comm,
+        self._exchange(
             {rank: [mean[mine]] for rank in others},
             {rank: [mean[parts[rank]]] for rank in others},
-            self.buffer,
         )
         return mean
 
@@ -241,11 +249,9 @@ class World:
         rows = x.new_empty((self.workers, *x.shape[1:]))
         rows[self._rows()] = x
         others = [rank for rank in range(self.ranks) if rank != self.rank]
-        exchange(
-            self.comm,
+        self._exchange(
             {rank: [x.flatten()] for rank in others},
             {rank: [rows[self.shards[rank].start : self.shards[rank].stop].view(-1)] for rank in others},
-            self.buffer,
         )
         return rows
 
@@ -269,12 +275,22 @@ class World:
             self._scratch[key] = torch.empty(elements, dtype=like.dtype, device=like.device)
         return self._scratch[key][:elements]
 
-    def _rows_from(self, x: Tensor, routes: Delivered) -> dict[int, Tensor]:
-        """Bring here the rows that a local worker needs: those of j with ``routes[j, i]`` for a local i."""
+    def count(self, x: Tensor, routes: Delivered) -> None:
+        """Enter into the ledger one phase: worker j sends its row of x to i wherever ``routes[j, i]``."""
         self._count(routes * x.shape[1], x.element_size(), np.ones_like(routes))
+
+    def fetch(self, x: Tensor, routes: Delivered, name: str = "rows") -> dict[int, Tensor]:
+        """Bring here the rows that a local worker needs: those of j with ``routes[j, i]`` for a local i; see `count`.
+
+        Returns
+        -------
+        dict of int to Tensor
+            (d,) rows by worker, those of all local workers among them. Remote ones are overwritten by the next call
+            with the same `name`.
+        """
         rows = {worker: x[i] for i, worker in enumerate(self.local)}
         needed = [worker for worker in self._remote() if routes[worker, self._rows()].any()]
-        received = self.buffer("rows", len(needed) * x.shape[1], x).view(-1, x.shape[1])
+        received = self.buffer(name, len(needed) * x.shape[1], x).view(-1, x.shape[1])
         rows |= dict(zip(needed, received, strict=True))
         sends, receives = Parcels(list), Parcels(list)
         for rank, shard in enumerate(self.shards):
@@ -282,5 +298,14 @@ class World:
                 wanted = np.flatnonzero(routes[self._rows(), shard.start : shard.stop].any(axis=1))
                 sends[rank] = [x[i] for i in wanted.tolist()]
                 receives[rank] = [rows[worker] for worker in needed if worker in shard]
-        exchange(self.comm, sends, receives, self.buffer)
+        self._exchange(sends, receives)
         return rows
+
+    def resource(self, name: str, make: Callable[[], T]) -> T:
+        """Return what `make` made when the name was first asked for: what has a thread or communicator of its own."""
+        if name not in self._resources:
+            self._resources[name] = make()
+        return self._resources[name]  # type: ignore[return-value]
+
+    def _exchange(self, sends: Mapping[int, Sequence[Tensor]], receives: Mapping[int, Sequence[Tensor]]) -> None:
+        exchange(self.comm, sends, receives, self.buffer, self.wait)

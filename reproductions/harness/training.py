@@ -1,4 +1,4 @@
-"""Training: the experiment behind most figures, n workers that train one model on shards of a data set."""
+"""Training: the experiment behind most figures, n workers that train one model on one data set."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -20,21 +21,25 @@ from algorithms.schedule import Schedule
 from algorithms.world import World
 from reproductions.harness.context import Context
 from reproductions.harness.experiment import Experiment
-from reproductions.workloads.base import Task, Workload, kernels
+from reproductions.workloads.base import Indices, Task, Workload, kernels
 from reproductions.workloads.sharding import minibatch, shard, steps_per_epoch
 
 
 @dataclass(frozen=True)
 class Training(Experiment):
-    """n workers, each on its own shard of the training set, combined by an algorithm over a network.
+    """n workers that train one model, combined by an algorithm over a network.
 
     Logged after every epoch e (step e): ``train_loss`` (mean over all workers and steps of the epoch of the loss at
     the worker's own model before its step: the running epoch mean), ``consensus`` ((1/n) sum_i |x_i - mean|^2), ``lr``,
     the traffic ledger, ``compute_seconds`` and ``communication_seconds`` of rank 0. Every `evaluate_every` epochs and
     at the end, on the test set: ``test_*`` of the model of worker 0 with its own batch-norm statistics, and
-    ``mean_test_*`` of the average of all models with the average of their statistics. At the end, ``digest`` of the
-    parameters and buffers of all workers (equal digests are bitwise equal models) and, with `evaluate_all`,
-    ``workers_test_*``: the mean over all workers of what each one's own model scores.
+    ``mean_test_*`` of the average of all models with the average of their statistics; with `evaluate_train`, also
+    ``mean_train_loss``, its loss on the whole training set. At the end, ``digest`` of the parameters and buffers of all
+    models (equal digests are bitwise equal models) and, with `evaluate_all`, ``workers_test_*``: the mean over all
+    workers of what each one's own model scores.
+
+    Auxiliary variables of the algorithm are models too: they count in the mean and in the sum of ``consensus``, and
+    ``discrepancy`` is the mean of |x_i - z_j|^2 over workers i and auxiliary variables j.
 
     Parameters
     ----------
@@ -48,6 +53,9 @@ class Training(Experiment):
         Passes over the shards.
     seed
         Keys initialisation, shards, batches, augmentation and the choices of the algorithm.
+    sampling
+        ``shards``: each worker has its n-th of the training set; ``shared``: each draws from all of it, in an order of
+        its own. An epoch is as many steps in both.
     """
 
     algorithm: Algorithm
@@ -60,11 +68,13 @@ class Training(Experiment):
     network: Network = field(default_factory=Lossless)
     evaluate_every: int = 1
     evaluate_all: bool = False
+    evaluate_train: bool = False
+    sampling: Literal["shards", "shared"] = "shards"
 
     @property
     def workers(self) -> int:
-        """Number of workers."""
-        return self.nodes
+        """Number of models: workers and auxiliary variables."""
+        return self.nodes + self.algorithm.auxiliaries
 
     @property
     def cost(self) -> float:
@@ -104,22 +114,26 @@ class _Workers:
 
     def __post_init__(self) -> None:
         run, context = self.setting, self.context
-        self.world = World(context.comm, run.nodes, run.network, run.seed)
+        self.world = World(context.comm, run.workers, run.network, run.seed)
         self.replicas = Replicas(self.task.model, len(self.world.local), run.seed, context.device)
         self.state = run.algorithm.state(self.world, self.replicas.parameters)
-        self.shards = {i: shard(self.task.train_size, run.nodes, i, run.seed) for i in self.world.local}
+        self.shards = {i: self._samples(i) for i in self.world.local if i < run.nodes}
         self.epoch_steps = steps_per_epoch(self.task.train_size, run.nodes, run.batch)
+
+    def _samples(self, worker: int) -> Indices:
+        run, size = self.setting, self.task.train_size
+        return np.arange(size) if run.sampling == "shared" else shard(size, run.nodes, worker, run.seed)
 
     def steps(self, epoch: int) -> range:
         """Return the iterations of an epoch."""
         return range(epoch * self.epoch_steps, (epoch + 1) * self.epoch_steps)
 
     def step(self, t: int, on_step: Callable[[float], None]) -> Tensor:
-        """Make iteration t of all local workers; return the sum of their losses in worker order, (local,)."""
+        """Make iteration t of all local workers; return the losses of their batches in worker order."""
         run, start = self.setting, time.perf_counter()
         batches = []
-        for i in self.world.local:
-            indices = minibatch(self.shards[i], run.batch, run.seed, i, t)
+        for i, samples in self.shards.items():
+            indices = minibatch(samples, run.batch, run.seed, i, t)
             inputs, targets = self.task.batch(indices, run.seed, i, t)
             batches.append((inputs.to(self.context.device), targets.to(self.context.device)))
         losses = self.replicas.backward(batches, self.task.loss)
@@ -134,10 +148,12 @@ class _Workers:
     def log(self, epoch: int, losses: list[Tensor]) -> None:
         """Log the metrics of a finished epoch."""
         run, world, x = self.setting, self.world, self.replicas.parameters
-        loss = world.collect(torch.stack(losses, dim=1).double()).mean().item()
+        run.algorithm.settle(world, x)
+        loss = self._per_worker(torch.stack(losses, dim=1)).mean().item()
         mean = world.mean(x).clone()  # the mean of the buffers will overwrite it
         distances = world.collect((x.double() - mean.double()).square().sum(dim=1))
-        metrics = {"train_loss": loss, "consensus": distances.mean().item()}
+        metrics = {"train_loss": loss, "consensus": distances.sum().item() / run.nodes}
+        metrics |= {"discrepancy": self._discrepancy(x)} if run.algorithm.auxiliaries else {}
         metrics |= {"lr": run.schedule.lr((self.steps(epoch - 1)[-1]) / self.epoch_steps)}
         metrics |= world.traffic.totals() | self.seconds
         if epoch % run.evaluate_every == 0 or epoch == run.epochs:
@@ -146,6 +162,21 @@ class _Workers:
             metrics["digest"] = self._digest()
             metrics |= self._evaluate_all() if run.evaluate_all else {}
         self.context.log(epoch, metrics)
+
+    def _per_worker(self, values: Tensor) -> Tensor:
+        """Return what the local workers know, one row each, for all n workers; auxiliary variables know nothing."""
+        rows = values.new_zeros((len(self.world.local), *values.shape[1:]), dtype=torch.float64)
+        rows[: len(values)] = values
+        return self.world.collect(rows)[: self.setting.nodes]
+
+    def _discrepancy(self, x: Tensor) -> float:
+        """Return the mean of |x_i - z_j|^2 over workers i and auxiliary variables j."""
+        nodes, workers = self.setting.nodes, self.setting.workers
+        routes = np.zeros((workers, workers), dtype=np.bool_)
+        routes[nodes:, :nodes] = True
+        rows = self.world.fetch(x, routes)
+        distances = [[(rows[i].double() - rows[j]).square().sum() for j in range(nodes, workers)] for i in self.shards]
+        return self._per_worker(torch.tensor(distances).reshape(-1, workers - nodes)).mean().item()
 
     def _digest(self) -> int:
         """Return the first 52 bits of the SHA-256 of all workers' parameters and buffers."""
@@ -156,17 +187,30 @@ class _Workers:
 
     def _evaluate(self, mean: Tensor) -> dict[str, float]:
         """Evaluate the model of worker 0 and the mean model, on rank 0, which holds worker 0."""
-        buffers = self.world.mean(self.replicas.buffers) if self.replicas.buffers.numel() else None
+        buffers = self._mean_buffers()
         if self.world.rank != 0:
             return {}
-        own = self.task.evaluate(self.replicas.models[0])
-        averaged = self.task.evaluate(self._model(mean, buffers))
-        return own | {f"mean_{metric}": value for metric, value in averaged.items()}
+        average = self._model(mean, buffers)
+        train = {"mean_train_loss": self.task.training_loss(average)} if self.setting.evaluate_train else {}
+        averaged = self.task.evaluate(average)
+        return (
+            self.task.evaluate(self.replicas.models[0])
+            | {f"mean_{metric}": value for metric, value in averaged.items()}
+            | train
+        )
+
+    def _mean_buffers(self) -> Tensor | None:
+        """Return the mean of the buffers over the workers: auxiliary variables see no data."""
+        if not self.replicas.buffers.shape[1]:
+            return None
+        if not self.setting.algorithm.auxiliaries:
+            return self.world.mean(self.replicas.buffers)
+        return self.world.collect(self.replicas.buffers)[: self.setting.nodes].mean(dim=0)
 
     def _evaluate_all(self) -> dict[str, float]:
         own = [self.task.evaluate(model) for model in self.replicas.models]
         rows = torch.tensor([[float(value) for value in metrics.values()] for metrics in own], dtype=torch.float64)
-        means = self.world.collect(rows).mean(dim=0).tolist()
+        means = self._per_worker(rows[: len(self.shards)]).mean(dim=0).tolist()
         return {f"workers_{metric}": value for metric, value in zip(own[0], means, strict=True)}
 
     def _model(self, parameters: Tensor, buffers: Tensor | None) -> nn.Module:

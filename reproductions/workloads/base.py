@@ -61,6 +61,9 @@ class Task(Protocol):
         The training mode of every module is restored afterwards.
         """
 
+    def training_loss(self, model: nn.Module) -> float:
+        """Return the mean loss of the whole training set in eval mode, without augmentation."""
+
 
 class Workload(Protocol):
     """A problem as a hashable, picklable value."""

@@ -87,16 +87,23 @@ class ImageTask:
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         """Return the mean ``test_loss`` in nats and ``test_accuracy`` in [0, 1]."""
+        loss, accuracy = self._scores(model, self.test)
+        return {"test_loss": loss, "test_accuracy": accuracy}
+
+    def training_loss(self, model: nn.Module) -> float:
+        """Return the mean cross entropy of the training images as they are, in nats."""
+        return self._scores(model, self.train)[0]
+
+    def _scores(self, model: nn.Module, images: Images) -> tuple[float, float]:
         loss = right = 0.0
         with evaluating(model) as device:
-            for start in range(0, len(self.test.labels), _EVALUATION_BATCH):
+            for start in range(0, len(images.labels), _EVALUATION_BATCH):
                 part = slice(start, start + _EVALUATION_BATCH)
-                output = model(self._input(self.test.pixels[part]).to(device))
-                target = torch.from_numpy(self.test.labels[part]).to(device)
+                output = model(self._input(images.pixels[part]).to(device))
+                target = torch.from_numpy(images.labels[part]).to(device)
                 loss += float(functional.cross_entropy(output, target, reduction="sum"))
                 right += float((output.argmax(dim=1) == target).sum())
-        size = len(self.test.labels)
-        return {"test_loss": loss / size, "test_accuracy": right / size}
+        return loss / len(images.labels), right / len(images.labels)
 
     def _input(self, pixels: Pixels) -> Tensor:
         values = pixels - self.mean

@@ -108,18 +108,26 @@ class SlotTask:
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         """Return ``test_loss`` in nats per word, ``test_accuracy`` per word and ``test_f1`` of slots, in [0, 1]."""
+        loss, predicted = self._scores(model, self.test)
+        return {"test_loss": loss, **self._quality(predicted)}
+
+    def training_loss(self, model: nn.Module) -> float:
+        """Return the mean cross entropy per word of the training sentences, in nats."""
+        return self._scores(model, self.train)[0]
+
+    def _scores(self, model: nn.Module, sentences: Encoded) -> tuple[float, NDArray[np.int64]]:
         loss = known = 0.0
-        predicted = np.full_like(self.test.tags, _IGNORED)
+        predicted = np.full_like(sentences.tags, _IGNORED)
         with evaluating(model) as device:
-            for indices in _chunks(len(self.test.lengths)):
-                words, tags = (part.to(device) for part in _pack(self.test, indices))
+            for indices in _chunks(len(sentences.lengths)):
+                words, tags = (part.to(device) for part in _pack(sentences, indices))
                 scores = model(words)
                 tags[tags >= self.outputs] = _IGNORED
                 count = float((tags != _IGNORED).sum())
                 loss += count * float(self.loss(scores, tags)) if count else 0.0
                 known += count
                 predicted[indices, : words.shape[1]] = scores.argmax(dim=2).cpu().numpy()
-        return {"test_loss": loss / known, **self._quality(predicted)}
+        return loss / known, predicted
 
     def _quality(self, predicted: NDArray[np.int64]) -> dict[str, float]:
         real = self.test.tags != _IGNORED

@@ -1,0 +1,88 @@
+"""Overlap: auxiliary variables are updated and broadcast while workers compute (section 3.3, non-blocking execution).
+
+At an averaging step workers need auxiliary variables that depend only on models of the averaging step before. So a
+thread of each rank receives those models, updates the auxiliary variables that live here and brings the new ones to the
+ranks whose workers need them, all by non-blocking messages, while the main thread goes on with local updates. The next
+averaging step waits for what is not there yet. Sums run in the order of `World.mix`: same numbers, bit by bit.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+from torch import Tensor
+
+from algorithms.topology import Matrix
+from algorithms.transport import poll
+from algorithms.world import World
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
+
+class Overlap:
+    """X <- X W with the auxiliary columns computed in the background.
+
+    Parameters
+    ----------
+    world
+        m workers and v auxiliary variables.
+    weights
+        W, (m + v, m + v).
+    v
+        Number of auxiliary variables, the last rows.
+
+    Raises
+    ------
+    RuntimeError
+        If the MPI library was not started for several threads.
+    """
+
+    def __init__(self, world: World, weights: Matrix, v: int) -> None:
+        self.world, self.weights = world, weights
+        anchor = np.arange(world.workers) >= world.workers - v
+        routes = weights != 0
+        self.between_workers = routes & ~anchor[:, None] & ~anchor[None, :]
+        self.to_workers = routes & anchor[:, None] & ~anchor[None, :]
+        self.to_anchors = routes & anchor[None, :]
+        self.workers = [i for i in world.local if not anchor[i]]
+        self.anchors = [i for i in world.local if anchor[i]]
+        self.side = World(_own_channel(world), world.workers, wait=poll)
+        self.thread = ThreadPoolExecutor(1, "auxiliary variables")
+        self.pending: Future[dict[int, Tensor]] | None = None
+
+    def mix(self, x: Tensor) -> None:
+        """Give the workers their columns of X W now, start the update of the auxiliary variables from the same X."""
+        anchors = self.pending.result() if self.pending else self._broadcast(x)
+        models = self.world.buffer("overlap/models", x.numel(), x).view_as(x).copy_(x)
+        self.world.count(x, self.weights != 0)
+        neighbours = self.world.fetch(x, self.between_workers)
+        self.world.combine(x, anchors | neighbours, self.weights, self.workers)
+        self.pending = self.thread.submit(self._update, x, models)
+
+    def settle(self) -> None:
+        """Wait for the background: afterwards x is X W everywhere."""
+        if self.pending:
+            self.pending.result()
+
+    def _update(self, x: Tensor, models: Tensor) -> dict[int, Tensor]:
+        rows = self.side.fetch(models, self.to_anchors, "models")
+        self.side.combine(x, rows, self.weights, self.anchors)
+        return self._broadcast(x)
+
+    def _broadcast(self, x: Tensor) -> dict[int, Tensor]:
+        rows = self.side.fetch(x, self.to_workers, "anchors")
+        return {worker: row for worker, row in rows.items() if worker not in self.workers}
+
+
+def _own_channel(world: World) -> MPI.Comm | None:
+    """Return a communicator for the thread alone."""
+    if world.comm is None or world.ranks == 1:
+        return None
+    from mpi4py import MPI
+
+    if MPI.Query_thread() < MPI.THREAD_MULTIPLE:
+        raise RuntimeError("non-blocking averaging needs an MPI library that allows MPI_THREAD_MULTIPLE")
+    return world.comm.Dup()
