@@ -24,6 +24,7 @@ from reproductions.workloads.base import Workload
 from reproductions.workloads.cifar10 import Cifar10
 from reproductions.workloads.digits import Digits
 from reproductions.workloads.grammar import SlotGrammar
+from reproductions.workloads.resnet import ResNet
 
 ARRIVALS = (1.0, 0.99, 0.95, 0.9, 0.8)
 NODES = 16
@@ -77,8 +78,8 @@ class Recipe:
 
 
 # a few hundred steps are too few for CNTK's time constant of batch norm
-_THIN_RESNET20 = Cifar10(depth=8, width=8, train_size=10_000, test_size=2_000, bn_momentum=0.1)
-_THIN_RESNET110 = Cifar10(depth=14, width=8, train_size=10_000, test_size=2_000, bn_momentum=0.1)
+_THIN_RESNET20 = Cifar10(ResNet(8, 8, bn_momentum=0.1), train_size=10_000, test_size=2_000)
+_THIN_RESNET110 = Cifar10(ResNet(14, 8, bn_momentum=0.1), train_size=10_000, test_size=2_000)
 
 RECIPES = {
     # length and step size of the smoke runs: long enough to converge, and small enough that runs of one seed that
@@ -91,8 +92,8 @@ RECIPES = {
     ("ResNet20", "small"): Recipe(_THIN_RESNET20, batch=16, epochs=12, base_lr=0.5),
     ("ResNet110", "small"): Recipe(_THIN_RESNET110, batch=16, epochs=6, base_lr=0.5),
     ("LSTM", "small"): Recipe(Atis(hidden=100, embedding=50), batch=8, epochs=10, base_lr=1.0, base_batch=16),
-    ("ResNet20", "paper"): Recipe(Cifar10(depth=20), batch=32, epochs=160, base_lr=1.0),
-    ("ResNet110", "paper"): Recipe(Cifar10(depth=110), batch=32, epochs=160, base_lr=1.0),
+    ("ResNet20", "paper"): Recipe(Cifar10(ResNet(20)), batch=32, epochs=160, base_lr=1.0),
+    ("ResNet110", "paper"): Recipe(Cifar10(ResNet(110)), batch=32, epochs=160, base_lr=1.0),
     ("LSTM", "paper"): Recipe(Atis(), batch=8, epochs=20, base_lr=1.0, base_batch=16),
 }
 

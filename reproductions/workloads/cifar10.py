@@ -1,4 +1,4 @@
-"""CIFAR-10 with a residual network, prepared as CNTK's example does.
+"""CIFAR-10, prepared as CNTK's example does.
 
 Training images are padded to 40x40 with grey (128), cropped at random to 32x32 and flipped at random; then the mean
 training image is subtracted (for a subset: its own mean) and all is divided by 256.
@@ -6,8 +6,7 @@ training image is subtracted (for a subset: its own mean) and all is divided by 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,7 +16,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from reproductions.workloads import cifar_files
 from reproductions.workloads.base import file_checksum
 from reproductions.workloads.images import ImageTask, Pixels
-from reproductions.workloads.resnet import CNTK_BN_MOMENTUM, check_depth, cifar_resnet
+from reproductions.workloads.resnet import ResNet
+from reproductions.workloads.vgg import Vgg
 
 _PAD = 4
 _GREY = 128  # CNTK pads the stored images with it, before the mean is known
@@ -29,37 +29,29 @@ class Cifar10:
 
     Parameters
     ----------
-    depth, width
-        Layers of the ResNet, 6n+2, and channels of its first stage.
+    net
+        What classifies.
     train_size, test_size
         Take a subset of this many images, the same for every seed; None takes all.
     augment
         Crop and flip training images.
-    bn_momentum
-        Weight of the new batch in the running statistics; raise it for runs of a few hundred steps.
     """
 
     name: ClassVar[str] = "cifar10"
-    depth: int = 20
-    width: int = 16
+    net: ResNet | Vgg = field(default_factory=ResNet)
     train_size: int | None = None
     test_size: int | None = None
     augment: bool = True
-    bn_momentum: float = CNTK_BN_MOMENTUM
-
-    def __post_init__(self) -> None:
-        check_depth(self.depth)
 
     @property
     def epoch_seconds(self) -> float:
         """See `Workload.epoch_seconds`."""
-        return 2.7e-3 * (self.train_size or 50_000) * (self.depth / 20) * (self.width / 16)
+        return self.net.sample_seconds * (self.train_size or 50_000)
 
     def load(self, data: Path | None, device: str = "cpu") -> ImageTask:
         """Read and decode the images; `DataError` if that fails or there are fewer than asked for."""
         label, train, test = cifar_files.read(cifar_files.locate(data), self.train_size, self.test_size)
-        net = partial(cifar_resnet, self.depth, self.width, bn_momentum=self.bn_momentum)
-        return ImageTask(label, train, test, net, 256.0, crop_and_flip if self.augment else None, device)
+        return ImageTask(label, train, test, self.net.build, 256.0, crop_and_flip if self.augment else None, device)
 
     def checksum(self, data: Path | None) -> str:
         """Return the SHA-256 of the files; `DataError` if they are not there."""

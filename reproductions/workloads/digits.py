@@ -15,7 +15,7 @@ from algorithms.streams import stream
 from reproductions.workloads.images import Images, ImageTask
 from reproductions.workloads.resnet import residual_net
 
-Net = Literal["small", "deep", "linear", "mlp"]
+Net = Literal["small", "deep", "plain", "linear", "mlp"]
 _TRAIN = 1437
 _BN_MOMENTUM = 0.1  # runs last some hundred steps: CNTK's time constant would not have settled by then
 
@@ -28,7 +28,8 @@ class Digits:
     ----------
     net
         ``small`` is a residual net of 3 convolutions with batch norm that stands in for ResNet-20, ``deep`` one of 5
-        that stands in for ResNet-110, ``mlp`` has one hidden layer of 32, ``linear`` has none.
+        that stands in for ResNet-110, ``plain`` has 2 convolutions with batch norm and stands in for VGG-16, ``mlp``
+        has one hidden layer of 32, ``linear`` has none.
     """
 
     name: ClassVar[str] = "digits"
@@ -41,7 +42,7 @@ class Digits:
     @property
     def epoch_seconds(self) -> float:
         """See `Workload.epoch_seconds`."""
-        return {"linear": 0.02, "mlp": 0.03, "small": 0.2, "deep": 0.3}[self.net]
+        return {"linear": 0.02, "mlp": 0.03, "small": 0.2, "plain": 0.12, "deep": 0.3}[self.net]
 
     def load(self, data: Path | None = None, device: str = "cpu") -> ImageTask:
         """Return the task; `data` is not used."""
@@ -63,6 +64,13 @@ def _build(net: Net) -> nn.Module:
         return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
     if net == "mlp":
         return nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
+    if net == "plain":
+        return nn.Sequential(*_conv(1, 16, 2), *_conv(16, 16, 1), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(64, 10))
     # the stride sits in the stem: identity shortcuts save a third of the time of a step
     blocks = [(16, 1)] * (2 if net == "deep" else 1)
     return residual_net(1, (16, 2), blocks, 10, _BN_MOMENTUM)
+
+
+def _conv(inputs: int, outputs: int, stride: int) -> list[nn.Module]:
+    conv = nn.Conv2d(inputs, outputs, 3, stride, padding=1)
+    return [conv, nn.BatchNorm2d(outputs, momentum=_BN_MOMENTUM), nn.ReLU(inplace=True)]

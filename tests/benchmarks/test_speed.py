@@ -15,9 +15,9 @@ import torch
 from algorithms.replicas import Batch, Replicas
 from reproductions.harness.launcher import launch
 from reproductions.workloads.base import Workload, kernels
-from reproductions.workloads.cifar10 import cifar_resnet
 from reproductions.workloads.digits import Digits
 from reproductions.workloads.grammar import SlotGrammar
+from reproductions.workloads.resnet import ResNet
 from tests.benchmarks.conftest import Speed
 
 
@@ -82,7 +82,7 @@ def test_replica_loop_against_a_bare_loop(benchmark: Any, speed: Speed, workload
 
 def test_replica_loop_on_resnet20(benchmark: Any, speed: Speed) -> None:
     def build() -> torch.nn.Module:
-        return cifar_resnet(20)
+        return ResNet(20).build()
 
     replicas, models = Replicas(build, 2, seed=0), [build() for _ in range(2)]
     batch = (torch.randn(16, 3, 32, 32).contiguous(memory_format=torch.channels_last), torch.arange(16) % 10)

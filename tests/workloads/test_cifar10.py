@@ -12,13 +12,14 @@ import torch
 from algorithms.streams import stream
 from reproductions.workloads import Cifar10, DataError
 from reproductions.workloads.cifar10 import crop_and_flip
-from reproductions.workloads.resnet import CNTK_BN_MOMENTUM, cifar_resnet
+from reproductions.workloads.resnet import CNTK_BN_MOMENTUM, ResNet
+from reproductions.workloads.vgg import Vgg
 
-PLAIN = Cifar10(depth=8, width=4, augment=False)
+PLAIN = Cifar10(ResNet(8, 4), augment=False)
 
 
 def count(depth: int, width: int = 16) -> int:
-    return sum(parameter.numel() for parameter in cifar_resnet(depth, width).parameters())
+    return sum(parameter.numel() for parameter in ResNet(depth, width).build().parameters())
 
 
 def test_resnet_20_has_the_published_number_of_parameters() -> None:
@@ -26,14 +27,14 @@ def test_resnet_20_has_the_published_number_of_parameters() -> None:
 
 
 def test_resnet_110_has_109_convolutions_of_3x3_and_a_linear_layer() -> None:
-    kernels = [m.kernel_size for m in cifar_resnet(110).modules() if isinstance(m, torch.nn.Conv2d)]
+    kernels = [m.kernel_size for m in ResNet(110).build().modules() if isinstance(m, torch.nn.Conv2d)]
     assert kernels.count((3, 3)) == 109
     assert kernels.count((1, 1)) == 2
     assert count(110) == 1_730_714
 
 
 def test_batch_norm_forgets_as_slowly_as_in_cntk() -> None:
-    norms = [m for m in cifar_resnet(20).modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    norms = [m for m in ResNet(20).build().modules() if isinstance(m, torch.nn.BatchNorm2d)]
     assert {norm.momentum for norm in norms} == {CNTK_BN_MOMENTUM}
     assert pytest.approx(0.0077821, rel=1e-5) == CNTK_BN_MOMENTUM
 
@@ -41,7 +42,7 @@ def test_batch_norm_forgets_as_slowly_as_in_cntk() -> None:
 def test_convolutions_start_he_normal() -> None:
     torch.manual_seed(0)
     conv = max(
-        (m for m in cifar_resnet(20).modules() if isinstance(m, torch.nn.Conv2d)), key=lambda m: m.weight.numel()
+        (m for m in ResNet(20).build().modules() if isinstance(m, torch.nn.Conv2d)), key=lambda m: m.weight.numel()
     )
     assert conv.weight.std().item() == pytest.approx((2 / (9 * 64)) ** 0.5, rel=0.02)
 
@@ -49,7 +50,7 @@ def test_convolutions_start_he_normal() -> None:
 @pytest.mark.parametrize("depth", [2, 18, 21, -4])
 def test_an_impossible_depth_is_named(depth: int) -> None:
     with pytest.raises(ValueError, match=f"depth is {depth}, but a CIFAR ResNet has 6n"):
-        Cifar10(depth=depth)
+        ResNet(depth)
 
 
 def test_parquet_parts_are_read_in_order(parquet_data: Path, pixels: np.ndarray) -> None:
@@ -107,7 +108,7 @@ def test_augmented_images_are_windows_of_the_padded_image_or_their_mirror(pixels
 
 
 def test_augmentation_is_keyed_by_worker_and_step(parquet_data: Path) -> None:
-    task = Cifar10(depth=8).load(parquet_data)
+    task = Cifar10(ResNet(8)).load(parquet_data)
     keys = [(0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 0, 0)]
     batches = [task.batch(np.arange(10), *key)[0] for key in keys]
     assert all(not torch.equal(batches[0], other) for other in batches[1:])
@@ -115,7 +116,7 @@ def test_augmentation_is_keyed_by_worker_and_step(parquet_data: Path) -> None:
 
 
 def test_subsets_are_nested_and_their_own_mean_is_subtracted(parquet_data: Path) -> None:
-    small, large = (Cifar10(8, train_size=size, test_size=1).load(parquet_data) for size in (3, 6))
+    small, large = (Cifar10(ResNet(8), train_size=size, test_size=1).load(parquet_data) for size in (3, 6))
     assert (small.train_size, large.train_size, len(small.test.labels)) == (3, 6, 1)
     np.testing.assert_array_equal(small.train.pixels, large.train.pixels[:3])
     np.testing.assert_allclose(small.mean, small.train.pixels.mean(axis=0), rtol=1e-6)
@@ -123,7 +124,7 @@ def test_subsets_are_nested_and_their_own_mean_is_subtracted(parquet_data: Path)
 
 def test_a_subset_larger_than_the_data_is_refused(parquet_data: Path) -> None:
     with pytest.raises(DataError, match="test_size is 3, but the CIFAR-10 files hold 2 test images"):
-        Cifar10(8, test_size=3).load(parquet_data)
+        Cifar10(ResNet(8), test_size=3).load(parquet_data)
 
 
 @pytest.mark.parametrize("use", ["load", "checksum"])
@@ -202,10 +203,27 @@ def test_a_damaged_official_file_is_named(tmp_path: Path) -> None:
 
 
 def test_real_data_are_what_their_readme_says(train: Callable, real_data: Path) -> None:
-    workload = Cifar10(depth=8, width=8, train_size=400, test_size=200, bn_momentum=0.1)
+    workload = Cifar10(ResNet(8, 8, bn_momentum=0.1), train_size=400, test_size=200)
     task = workload.load(real_data)
     assert task.label == "cifar10-jpeg75"
     assert set(task.train.labels) == set(range(10))
     model, losses = train(task, 40, 0.1, 60)
     assert np.mean(losses[-10:]) < np.mean(losses[:10]) - 0.1
     assert task.evaluate(model)["test_accuracy"] > 0.15
+
+
+@pytest.mark.parametrize(("layers", "convolutions"), [(11, 8), (16, 13)])
+def test_vgg_has_its_convolutions_and_one_linear_layer(layers: int, convolutions: int) -> None:
+    net = Vgg(layers, width=4).build()
+    kinds = [type(module) for module in net.modules()]
+    assert kinds.count(torch.nn.Conv2d) == kinds.count(torch.nn.BatchNorm2d) == convolutions
+    assert net(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
+
+
+def test_vgg16_has_the_size_of_its_published_cifar_variant() -> None:
+    assert sum(p.numel() for p in Vgg(16, batch_norm=False).build().parameters()) == 14_719_818
+
+
+def test_vgg_of_unknown_depth_is_refused() -> None:
+    with pytest.raises(ValueError, match="layers is 12, but VGG has 11, 13, 16, 19"):
+        Vgg(12)

@@ -11,9 +11,18 @@ import pytest
 import torch
 
 from reproductions.workloads import Atis, Cifar10, Digits, SlotGrammar, Task, Workload
+from reproductions.workloads.resnet import ResNet
+from reproductions.workloads.vgg import Vgg
 
-EMBEDDED = [Digits("small"), Digits("deep"), Digits("linear"), Digits("mlp"), SlotGrammar(train_size=256)]
-FROM_FILES = [Cifar10(depth=8, width=4), Atis(hidden=8, embedding=4)]
+EMBEDDED = [
+    Digits("small"),
+    Digits("deep"),
+    Digits("plain"),
+    Digits("linear"),
+    Digits("mlp"),
+    SlotGrammar(train_size=256),
+]
+FROM_FILES = [Cifar10(ResNet(8, 4)), Cifar10(Vgg(11, 4)), Atis(hidden=8, embedding=4)]
 
 
 def name_of(value: object) -> str | None:
@@ -34,7 +43,7 @@ def test_a_workload_is_a_value(workload: Workload) -> None:
     assert pickle.loads(pickle.dumps(workload)) == workload
     assert hash(pickle.loads(pickle.dumps(workload))) == hash(workload)
     with pytest.raises(AttributeError):
-        workload.depth = 3  # type: ignore[attr-defined]
+        workload.name = ""  # type: ignore[attr-defined]
 
 
 def test_a_batch_depends_on_its_key_alone(task: Task) -> None:
@@ -122,8 +131,8 @@ def test_checksums_of_generated_sentences_differ_with_their_number() -> None:
 
 def test_labels_and_sizes(parquet_data: Path, atis_data: Path) -> None:
     loaded = [workload.load(atis_data) for workload in (Digits(), SlotGrammar(train_size=9), *FROM_FILES)]
-    assert [task.label for task in loaded] == ["digits", "slot-grammar", "cifar10", "atis"]
-    assert [task.train_size for task in loaded] == [1437, 9, 10, 2]
+    assert [task.label for task in loaded] == ["digits", "slot-grammar", "cifar10", "cifar10", "atis"]
+    assert [task.train_size for task in loaded] == [1437, 9, 10, 10, 2]
 
 
 def test_digits_are_split_and_centred() -> None:
@@ -139,7 +148,7 @@ def test_digits_are_split_and_centred() -> None:
 
 
 def test_an_unknown_net_is_named() -> None:
-    with pytest.raises(ValueError, match="net is 'big', but digits has small, deep, linear, mlp"):
+    with pytest.raises(ValueError, match="net is 'big', but digits has small, deep, plain, linear, mlp"):
         Digits("big")  # type: ignore[arg-type]
 
 
