@@ -9,17 +9,33 @@ averaging step waits for what is not there yet. Sums run in the order of `World.
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from torch import Tensor
 
+from algorithms.network import Delivered
 from algorithms.topology import Matrix
 from algorithms.transport import poll
 from algorithms.world import World
 
 if TYPE_CHECKING:
     from mpi4py import MPI
+
+
+class Routes(NamedTuple):
+    """Which models travel, by source and destination: among workers, to auxiliary variables, from these to workers."""
+
+    between_workers: Delivered
+    to_anchors: Delivered
+    to_workers: Delivered
+
+
+def split(weights: Matrix, v: int) -> Routes:
+    """Split the routes of W, whose last v rows are auxiliary variables, by what can be hidden and when."""
+    anchor = np.arange(len(weights)) >= len(weights) - v
+    routes = weights != 0
+    return Routes(routes & ~anchor[:, None] & ~anchor, routes & anchor, routes & anchor[:, None] & ~anchor)
 
 
 class Overlap:
@@ -41,14 +57,9 @@ class Overlap:
     """
 
     def __init__(self, world: World, weights: Matrix, v: int) -> None:
-        self.world, self.weights = world, weights
-        anchor = np.arange(world.workers) >= world.workers - v
-        routes = weights != 0
-        self.between_workers = routes & ~anchor[:, None] & ~anchor[None, :]
-        self.to_workers = routes & anchor[:, None] & ~anchor[None, :]
-        self.to_anchors = routes & anchor[None, :]
-        self.workers = [i for i in world.local if not anchor[i]]
-        self.anchors = [i for i in world.local if anchor[i]]
+        self.world, self.weights, self.routes = world, weights, split(weights, v)
+        self.workers = [i for i in world.local if i < world.workers - v]
+        self.anchors = [i for i in world.local if i >= world.workers - v]
         self.side = World(_own_channel(world), world.workers, wait=poll)
         self.thread = ThreadPoolExecutor(1, "auxiliary variables")
         self.pending: Future[dict[int, Tensor]] | None = None
@@ -58,7 +69,7 @@ class Overlap:
         anchors = self.pending.result() if self.pending else self._broadcast(x)
         models = self.world.buffer("overlap/models", x.numel(), x).view_as(x).copy_(x)
         self.world.count(x, self.weights != 0)
-        neighbours = self.world.fetch(x, self.between_workers)
+        neighbours = self.world.fetch(x, self.routes.between_workers)
         self.world.combine(x, anchors | neighbours, self.weights, self.workers)
         self.pending = self.thread.submit(self._update, x, models)
 
@@ -68,12 +79,12 @@ class Overlap:
             self.pending.result()
 
     def _update(self, x: Tensor, models: Tensor) -> dict[int, Tensor]:
-        rows = self.side.fetch(models, self.to_anchors, "models")
+        rows = self.side.fetch(models, self.routes.to_anchors, "models")
         self.side.combine(x, rows, self.weights, self.anchors)
         return self._broadcast(x)
 
     def _broadcast(self, x: Tensor) -> dict[int, Tensor]:
-        rows = self.side.fetch(x, self.to_workers, "anchors")
+        rows = self.side.fetch(x, self.routes.to_workers, "anchors")
         return {worker: row for worker, row in rows.items() if worker not in self.workers}
 
 

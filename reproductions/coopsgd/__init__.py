@@ -1,0 +1,1 @@
+"""Reproductions of Wang & Joshi, "Cooperative SGD" (arXiv 1808.07576)."""

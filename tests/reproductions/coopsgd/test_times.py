@@ -1,0 +1,78 @@
+"""The time model is the ledger of real averagings, and the calibration does what the paper prints."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from algorithms import cooperative as co
+from algorithms.cooperative import CooperativeSGD
+from algorithms.network import Link
+from algorithms.topology import metropolis, ring, star, uniform
+from algorithms.world import World
+from reproductions.coopsgd import times
+
+FLOATS, STEPS, COMPUTE = 840, 12, 0.5  # 840: every number of workers below divides it, as all-reduce cuts rows
+LINK = Link(bandwidth=1e5, latency=1e-3)
+MEMBERS = {
+    "fully synchronous": co.fully_synchronous(4),
+    "PASGD": co.periodic_averaging(7, 3),
+    "EASGD": co.elastic_averaging(8, 0.2),
+    "D-PSGD": co.decentralized(metropolis(star(5))),
+    "decentralized periodic": co.decentralized_periodic(uniform(ring(7)), 4),
+    "generalized elastic": co.generalized_elastic(uniform(ring(5)), 0.2, tau=2),
+    "hierarchical": co.hierarchical_averaging([3, 2], 0.2, 0.1, tau=2),
+}
+
+
+def ledger(algorithm: CooperativeSGD) -> World:
+    world = World(None, len(algorithm.weights))
+    x = torch.zeros(world.workers, FLOATS)
+    for t in range(STEPS):
+        algorithm.step(world, x, torch.zeros_like(x), {}, t, 0.1)
+    algorithm.settle(world, x)
+    return world
+
+
+@pytest.mark.parametrize("algorithm", MEMBERS.values(), ids=MEMBERS)
+def test_blocking_time_is_compute_plus_the_ledger_of_a_run(algorithm: CooperativeSGD) -> None:
+    traffic = ledger(algorithm).traffic
+    wanted = STEPS * COMPUTE + LINK.seconds(traffic.busiest_messages, traffic.busiest_bytes)
+    assert STEPS * times.iteration_seconds(algorithm, FLOATS, COMPUTE, LINK) == pytest.approx(wanted, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["EASGD", "generalized elastic", "hierarchical"])
+def test_overlap_sends_the_messages_of_the_ledger_in_phases(name: str) -> None:
+    algorithm = replace(MEMBERS[name], overlap=True)
+    routes = times.split(algorithm.W, algorithm.v)
+    counts = [np.asarray(phase, dtype=int) for phase in routes]
+    assert np.array_equal(sum(counts), algorithm.W != 0)  # every message in one phase, none in two
+    world = World(None, len(algorithm.weights))
+    for phase in routes:
+        world.count(torch.zeros(world.workers, FLOATS), phase)
+    averagings = STEPS // algorithm.tau
+    assert averagings * world.traffic.sent_bytes.sum() == ledger(algorithm).traffic.sent_bytes.sum()
+
+
+def test_a_hidden_message_costs_time_only_if_it_outlasts_the_compute() -> None:
+    algorithm = co.elastic_averaging(2, 0.2, tau=4, overlap=True)  # two models up, two copies of z down
+    fast, slow = (Link(bandwidth=32 * FLOATS / seconds) for seconds in (COMPUTE, 2 * COMPUTE))
+    assert times.iteration_seconds(algorithm, FLOATS, COMPUTE, fast) == pytest.approx(COMPUTE)
+    assert times.iteration_seconds(algorithm, FLOATS, COMPUTE, slow) == pytest.approx(2 * COMPUTE)
+
+
+def test_calibration_gives_the_saving_of_pasgd_at_every_share_of_latency() -> None:
+    for share in (0.0, 0.3, 1.0):
+        compute, link = times.calibrated(share)
+        synchronous, periodic = co.fully_synchronous(4), co.periodic_averaging(4, 10)
+        assert times.iteration_seconds(synchronous, times.VGG16, compute, link) == pytest.approx(1)
+        assert times.saving(periodic, synchronous, times.VGG16, compute, link) == pytest.approx(0.67)
+    with pytest.raises(ValueError, match=r"the share of latency is 1.5, but it must lie in \[0, 1\]"):
+        times.calibrated(1.5)
+
+
+def test_epochs_become_seconds() -> None:
+    frame = times.over_time(pd.DataFrame({"step": [1, 2], "value": [3.0, 1.0]}), steps_per_epoch=10, seconds=0.5)
+    assert frame["seconds"].tolist() == [5.0, 10.0]
