@@ -1,1 +1,1 @@
-"""Reproductions of Wang & Joshi, "Cooperative SGD" (arXiv 1808.07576)."""
+"""Reproductions of Wang & Joshi, "Cooperative SGD: A Unified Framework" (arXiv 1808.07576)."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from reproductions.harness.settings import Settings
     from reproductions.harness.store import Run
 
 # Okabe and Ito: told apart by colour-blind readers
@@ -57,6 +58,12 @@ def panels(count: int, width: float = 4.2, height: float = 3.2, epochs: bool = F
         axis.grid(alpha=0.3)
         axis.xaxis.set_major_locator(MaxNLocator(integer=epochs, nbins="auto"))
     return figure, list(axes[0])
+
+
+def name_of(settings: Settings, model: str, runs: Sequence[Run]) -> str:
+    """Name what was really trained: the paper's model at paper scale, a stand-in for it elsewhere."""
+    workload = runs[0].provenance["workload"]
+    return f"{model} on {workload}" if settings.scale == "paper" else f"{workload}, stand-in for {model}"
 
 
 def curves(runs: Sequence[Run], labels: Sequence[str], metric: str) -> pd.DataFrame:

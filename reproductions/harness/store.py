@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,6 +54,12 @@ class Run:
     def final(self, metric: str) -> float:
         """Return the last value of a metric; see `series`."""
         return float(self.series(metric).iloc[-1])
+
+
+def select(runs: Sequence[Run], like: Sequence[Experiment]) -> list[Run]:
+    """Return the runs of a part of a grid, in its order."""
+    by_experiment = {run.experiment: run for run in runs}
+    return [by_experiment[experiment] for experiment in like]
 
 
 class RunStore:

@@ -10,14 +10,13 @@ import numpy as np
 
 from reproductions.harness.claims import load_claims
 from reproductions.harness.decisions import Decision, all_of
-from reproductions.harness.figures import COLOURS, FigureFolder, curves, draw, panels
+from reproductions.harness.figures import COLOURS, FigureFolder, curves, draw, name_of, panels
 from reproductions.harness.settings import Settings
 from reproductions.harness.statistics import increasing, less, within
-from reproductions.harness.store import Run
+from reproductions.harness.store import Run, select
 from reproductions.harness.training import Training
 from reproductions.harness.verdicts import Decider
-from reproductions.rps.grids import ARRIVALS, final, grid, select
-from reproductions.rps.plots import name_of
+from reproductions.rps.grids import ARRIVALS, final, grid
 
 PRINTED = 0.01  # resolution of the printed losses
 RESOLUTION = PRINTED / 0.09  # relative to the larger of the printed baselines

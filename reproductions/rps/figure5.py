@@ -12,14 +12,13 @@ import numpy as np
 
 from algorithms.rps import GradientAveraging
 from reproductions.harness.decisions import Decision
-from reproductions.harness.figures import FigureFolder, curves, draw, panels
+from reproductions.harness.figures import FigureFolder, curves, draw, name_of, panels
 from reproductions.harness.settings import Settings
 from reproductions.harness.statistics import less, within
-from reproductions.harness.store import Run
+from reproductions.harness.store import Run, select
 from reproductions.harness.training import Training
 from reproductions.harness.verdicts import Decider
-from reproductions.rps.grids import final, grid, select
-from reproductions.rps.plots import name_of
+from reproductions.rps.grids import final, grid
 
 ALPHA = 0.05 / 4  # Bonferroni over the claims of the figure
 

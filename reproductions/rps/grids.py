@@ -124,12 +124,6 @@ def arrival(run: Run) -> float:
     return round(1 - experiment.network.p, 10)
 
 
-def select(runs: Sequence[Run], like: Sequence[Training]) -> list[Run]:
-    """Return the runs of a part of the grid, in its order."""
-    by_experiment = {run.experiment: run for run in runs}
-    return [by_experiment[experiment] for experiment in like]
-
-
 def final(runs: Sequence[Run], metric: str) -> list[float]:
     """Return the last value of a metric in every run."""
     return [run.final(metric) for run in runs]

@@ -6,15 +6,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from reproductions.harness.figures import FigureFolder, curves, draw, panels
+from reproductions.harness.figures import FigureFolder, curves, draw, name_of, panels
 from reproductions.harness.settings import Settings
 from reproductions.harness.store import Run
-
-
-def name_of(settings: Settings, model: str, runs: Sequence[Run]) -> str:
-    """Name what was really trained: the paper's model at paper scale, a stand-in for it elsewhere."""
-    workload = runs[0].provenance["workload"]
-    return f"{model} on {workload}" if settings.scale == "paper" else f"{workload}, stand-in for {model}"
 
 
 def loss_and_accuracy(

@@ -10,9 +10,9 @@ from reproductions.harness.figures import FigureFolder
 from reproductions.harness.plugin import decides
 from reproductions.harness.settings import Settings
 from reproductions.harness.statistics import less
-from reproductions.harness.store import Run
+from reproductions.harness.store import Run, select
 from reproductions.harness.verdicts import Decider
-from reproductions.rps.grids import final, grid, select
+from reproductions.rps.grids import final, grid
 from reproductions.rps.plots import loss_and_accuracy
 from reproductions.rps.single_node import SingleNode
 

@@ -14,11 +14,11 @@ from reproductions.harness.figures import FigureFolder, curves, draw, panels
 from reproductions.harness.plugin import decides
 from reproductions.harness.settings import Settings
 from reproductions.harness.statistics import less, slope_interval, within
-from reproductions.harness.store import Run
+from reproductions.harness.store import Run, select
 from reproductions.harness.training import Training
 from reproductions.harness.verdicts import Decider
 from reproductions.rps.figure5 import ALPHA
-from reproductions.rps.grids import NODES, select
+from reproductions.rps.grids import NODES
 from reproductions.workloads.digits import Digits
 
 

@@ -8,10 +8,10 @@ from reproductions.harness.decisions import all_of
 from reproductions.harness.plugin import decides
 from reproductions.harness.settings import Settings
 from reproductions.harness.statistics import within
-from reproductions.harness.store import Run
+from reproductions.harness.store import Run, select
 from reproductions.harness.training import Training
 from reproductions.harness.verdicts import Decider
-from reproductions.rps.grids import grid, select
+from reproductions.rps.grids import grid
 
 MODELS = ("ResNet20", "LSTM")
 

@@ -7,13 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from reproductions.harness.figures import FigureFolder, panels
+from reproductions.harness.figures import FigureFolder, name_of, panels
 from reproductions.harness.settings import Settings
 from reproductions.harness.statistics import less
-from reproductions.harness.store import Run
+from reproductions.harness.store import Run, select
 from reproductions.harness.training import Training
-from reproductions.rps.grids import final, recipe, select
-from reproductions.rps.plots import name_of
+from reproductions.rps.grids import final, recipe
 
 FACTORS = (0.25, 1.0)
 ARRIVALS = (1.0, 0.8)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import ClassVar, Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
 from algorithms.streams import stream
@@ -30,14 +31,20 @@ class Digits:
         ``small`` is a residual net of 3 convolutions with batch norm that stands in for ResNet-20, ``deep`` one of 5
         that stands in for ResNet-110, ``plain`` has 2 convolutions with batch norm and stands in for VGG-16, ``mlp``
         has one hidden layer of 32, ``linear`` has none.
+    label_noise
+        Fraction of the training labels that are drawn anew, the same for every seed. With it gradients stay noisy at
+        the minimum, and a constant step size ends at a floor rather than at zero loss.
     """
 
     name: ClassVar[str] = "digits"
     net: Net = "small"
+    label_noise: float = 0.0
 
     def __post_init__(self) -> None:
         if self.net not in get_args(Net):
             raise ValueError(f"net is {self.net!r}, but digits has {', '.join(get_args(Net))}")
+        if not 0 <= self.label_noise <= 1:
+            raise ValueError(f"label_noise is {self.label_noise}, but a fraction lies in [0, 1]")
 
     @property
     def epoch_seconds(self) -> float:
@@ -52,11 +59,18 @@ class Digits:
         pixels, labels = images.astype(np.uint8).reshape(-1, 8, 8, 1), labels.astype(np.int64)
         order = stream(0, "digits-split").permutation(len(labels))
         train, test = (Images(pixels[part], labels[part]) for part in (order[:_TRAIN], order[_TRAIN:]))
-        return ImageTask("digits", train, test, partial(_build, self.net), scale=16.0, device=device, onednn=False)
+        train = train._replace(labels=_noisy(train.labels, self.label_noise))
+        label = f"digits, {self.label_noise:.0%} label noise" if self.label_noise else "digits"
+        return ImageTask(label, train, test, partial(_build, self.net), scale=16.0, device=device, onednn=False)
 
     def checksum(self, data: Path | None = None) -> str:
         """Return the name and version of the package that the images come with."""
         return f"digits:scikit-learn-{version('scikit-learn')}"
+
+
+def _noisy(labels: NDArray[np.int64], fraction: float) -> NDArray[np.int64]:
+    rng = stream(0, "digits-noise")
+    return np.where(rng.random(len(labels)) < fraction, rng.integers(10, size=len(labels)), labels)
 
 
 def _build(net: Net) -> nn.Module:
