@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -13,10 +13,8 @@ from algorithms.algorithm import Algorithm
 from algorithms.rps import GradientAveraging, ModelAveraging
 from reproductions.harness.claims import load_claims
 from reproductions.harness.experiment import Experiment
-from reproductions.harness.runner import Runner
 from reproductions.harness.settings import Settings
 from reproductions.harness.store import Run
-from reproductions.harness.verdicts import Decider, Verdict, open_verdict
 from reproductions.rps import (
     grids,
     test_figure4b,
@@ -29,6 +27,8 @@ from reproductions.rps import (
     test_mixing,
 )
 from reproductions.rps.grids import grid
+from tests.reproductions.lab import decided as lab_decided
+from tests.reproductions.lab import swapped
 from tests.reproductions.rps.wrong import DropsIgnored, LostIsZero, NoAveraging, OwnBlockTwice, PreStepFallback
 
 CLAIMS = load_claims(Path(grids.__file__).with_name("claims.yaml"))
@@ -46,12 +46,12 @@ class Lab:
 
     def runs(self, experiments: Sequence[Experiment], wrong: Algorithm, seeds: int) -> list[Run]:
         """Return the runs of the wrong algorithm under the names of the right ones."""
-        swapped = [
-            replace(e, algorithm=wrong) if getattr(e, "algorithm", None) == ModelAveraging() else e  # type: ignore[type-var]
-            for e in experiments
-        ]
-        made = Runner(self.settings(seeds)).run(swapped)
-        return [Run(right, run.frame, run.provenance) for right, run in zip(experiments, made, strict=True)]
+
+        def swap(right: Experiment) -> Experiment:
+            averages = getattr(right, "algorithm", None) == ModelAveraging()
+            return replace(right, algorithm=wrong) if averages else right  # type: ignore[call-arg]
+
+        return swapped(self.settings(seeds), experiments, swap)
 
 
 @pytest.fixture(scope="module")
@@ -59,14 +59,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     return Lab(tmp_path_factory.mktemp("wrong"))
 
 
-def decided(test: Callable[..., None], claim: str, **fixtures: Any) -> Verdict:
-    """Call a reproduction's test as pytest would and return the verdict that it reaches."""
-    verdict = open_verdict(CLAIMS[claim], "smoke", "wrong")
-    try:
-        test(Decider(CLAIMS[claim], verdict), **fixtures)
-    except (pytest.fail.Exception, pytest.skip.Exception):
-        assert verdict.verdict in {"deviates", "inconclusive"}
-    return verdict
+decided = partial(lab_decided, CLAIMS)
 
 
 def r20(lab: Lab, arrivals: Sequence[float], seeds: int = FEW) -> list[Experiment]:
@@ -109,8 +102,7 @@ def test_figure_5_needs_gradients_that_drift(lab: Lab) -> None:
     settings = lab.settings(MANY)
     right = [*test_figure5_drift.drift(settings, grads=True), *test_figure5_drift.drift(settings, grads=False)]
     # the growth that is claimed of averaged gradients, looked for in averaged models, which stay together
-    made = Runner(settings).run([replace(e, algorithm=ModelAveraging()) for e in right])
-    runs = [Run(e, run.frame, run.provenance) for e, run in zip(right, made, strict=True)]
+    runs = swapped(settings, right, lambda e: replace(e, algorithm=ModelAveraging()))
     drift = "rps-fig5-drift-mechanism"
     verdict = decided(test_figure5_drift.test_gradient_drift_accumulates, drift, settings=settings, runs=runs)
     assert verdict.verdict == "deviates"
@@ -120,8 +112,7 @@ def test_figure_5_needs_gradients_that_drift(lab: Lab) -> None:
 def test_figure_5_needs_gradient_averaging_to_suffer(lab: Lab) -> None:
     settings = lab.settings(FEW)
     right = test_figure5a.experiments(settings)
-    made = Runner(settings).run([replace(e, algorithm=DropsIgnored()) for e in right])
-    runs = [Run(e, run.frame, run.provenance) for e, run in zip(right, made, strict=True)]
+    runs = swapped(settings, right, lambda e: replace(e, algorithm=DropsIgnored()))
     worse = "rps-fig5-r20-gradient-avg-99-worse"
     verdict = decided(test_figure5a.test_one_percent_hurts_gradient_averaging, worse, settings=settings, runs=runs)
     assert verdict.verdict == "deviates"
@@ -131,8 +122,7 @@ def test_figure_5_needs_gradient_averaging_to_suffer(lab: Lab) -> None:
 def test_figure_9_needs_the_number_of_nodes_to_matter(lab: Lab) -> None:
     settings = lab.settings(FEW)
     right = test_figure9.experiments(settings)
-    made = Runner(settings).run([replace(e, nodes=16, schedule=right[-1].schedule) for e in right])
-    runs = [Run(e, run.frame, run.provenance) for e, run in zip(right, made, strict=True)]
+    runs = swapped(settings, right, lambda e: replace(e, nodes=16, schedule=right[-1].schedule))
     common = {"settings": settings, "runs": runs}
     loss = decided(test_figure9.test_training_loss_rises_with_nodes, "rps-fig9-similar-train-effect", **common)
     accuracy = decided(test_figure9.test_accuracy_falls_with_nodes, "rps-fig9-nodes-test-acc", **common)
