@@ -72,7 +72,7 @@ SEARCH = {"smoke": Recipe(Digits("mlp", label_noise=0.3), batch=4, lr=1.0, epoch
 RECIPES = {
     # step sizes at which the noise of the gradients sets the final loss; chosen after trial runs, for power and time
     "smoke": Recipe(Digits("plain", label_noise=0.2), batch=4, lr=0.3, epochs=5, longer=0.6, small_lr=1 / 3),
-    "small": Recipe(Cifar10(Vgg(11, width=8), train_size=10_000, test_size=2_000), batch=16, lr=0.1, epochs=6),
+    "small": Recipe(Cifar10(Vgg(11, width=8), train_size=10_000, test_size=2_000), batch=16, lr=0.1, epochs=8),
     "paper": Recipe(Cifar10(Vgg(16)), batch=128, lr=0.1, epochs=120),
 }
 
