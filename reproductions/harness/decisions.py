@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 Outcome = Literal["holds", "fails", "inconclusive"]
+ROUNDING = 1e-9  # of bounds that are attained
 
 
 @dataclass(frozen=True)
@@ -59,3 +60,12 @@ def all_of(*decisions: Decision) -> Decision:
     if weakest.outcome == "holds":
         return replace(weakest, explanation="; ".join(decision.explanation for decision in decisions))
     return weakest
+
+
+def searched(ratios: ArrayLike, where: str) -> Decision:
+    """Decide that no exact ratio of measured to bound exceeds 1; `where` says what was searched."""
+    found = np.ravel(ratios)
+    worst = float(found.max())
+    outcome: Outcome = "holds" if worst <= 1 + ROUNDING else "fails"
+    sentence = f"largest exact ratio to the bound {worst:.6g} in {len(found)} cases: {where}"
+    return Decision(outcome, Interval(worst, worst, worst, 1.0, len(found)), sentence)

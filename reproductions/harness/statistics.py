@@ -7,7 +7,7 @@ decided and the explanation says how many seeds would. Fewer than three seeds de
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple
@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reproductions.harness.decisions import Decision, Interval
+from reproductions.harness.decisions import ROUNDING, Decision, Interval
 
 Array = NDArray[np.float64]
 FEWEST_SEEDS = 3
@@ -178,6 +178,17 @@ def increasing(
     fails, tolerable = bool(holm(decreases).min() < alpha) or interval.high <= 0, min(decreases) >= alpha
     statement = f"mean(last) - mean(first) > 0 and no step down (lowest step {worst.value:+.6g})"
     return _decide(interval, interval.low > 0 and tolerable, fails, statement, overall if tolerable else worst, 0)
+
+
+def at_most_one(ratios: Iterable[ArrayLike]) -> Decision:
+    """Decide that no mean ratio of measured to bound exceeds 1 (but for rounding: some bounds are attained).
+
+    Intervals hold jointly at 95 % (Bonferroni); the one that violates the bound or comes closest to it is reported.
+    """
+    samples = list(ratios)
+    intervals = [mean_interval(sample, 1 - 0.05 / len(samples)) for sample in samples]
+    worst = max(intervals, key=lambda interval: (interval.low > 1 + ROUNDING, interval.high))
+    return within(worst, -math.inf, 1 + ROUNDING)
 
 
 class _Estimate(NamedTuple):

@@ -14,25 +14,19 @@ Lemma 3 is printed with a factor 2 to spare and Eq. (37) lacks that factor: Theo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from itertools import product
 from math import inf, pi, sqrt
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from algorithms.network import IndependentDrops
 from algorithms.rps import ModelAveraging
 from algorithms.rps_mixing import alpha2, beta, self_weight
-from reproductions.harness.decisions import Decision, Interval, Outcome
+from reproductions.harness.descent import Constant, Descent, repeat
 from reproductions.harness.settings import Settings
-from reproductions.harness.statistics import mean_interval, within
-from reproductions.rps.theory import Constant, Descent, repeat
 from reproductions.workloads.objectives import Gaussian, Objective, Quadratic, Rare, Waves
-
-ROUNDING = 1e-9
 
 
 class Setting(NamedTuple):
@@ -176,23 +170,3 @@ def grid(settings: Settings) -> list[Descent]:
         draft = Descent(role, ModelAveraging(), n, 64 * n, longer * steps, 0, network, objective, noise, start)
         runs += repeat(replace(draft, schedule=Constant(fraction * setting(draft).edge)), settings.seeds)
     return runs
-
-
-def at_most_one(ratios: Iterable[ArrayLike]) -> Decision:
-    """Decide that no mean ratio of measured to bound exceeds 1 (but for rounding: Theorem 1 is attained).
-
-    Intervals hold jointly at 95 % (Bonferroni); the one that violates the bound or comes closest to it is reported.
-    """
-    samples = list(ratios)
-    intervals = [mean_interval(sample, 1 - 0.05 / len(samples)) for sample in samples]
-    worst = max(intervals, key=lambda interval: (interval.low > 1 + ROUNDING, interval.high))
-    return within(worst, -inf, 1 + ROUNDING)
-
-
-def searched(ratios: ArrayLike, where: str) -> Decision:
-    """Decide that no exact ratio of measured to bound exceeds 1; `where` says what was searched."""
-    found = np.ravel(ratios)
-    worst = float(found.max())
-    outcome: Outcome = "holds" if worst <= 1 + ROUNDING else "fails"
-    sentence = f"largest exact ratio to the bound {worst:.6g} in {len(found)} cases: {where}"
-    return Decision(outcome, Interval(worst, worst, worst, 1.0, len(found)), sentence)

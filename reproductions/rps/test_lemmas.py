@@ -13,15 +13,16 @@ from algorithms.network import IndependentDrops, Trace
 from algorithms.rps import ModelAveraging
 from algorithms.rps_mixing import Array, alpha2, beta, mixing_matrix
 from algorithms.streams import stream
-from reproductions.harness.decisions import Decision, all_of, close
+from reproductions.harness.decisions import Decision, all_of, close, searched
+from reproductions.harness.descent import Constant, Descent, Simulation, by_setting, over_seeds, repeat
 from reproductions.harness.plugin import decides
 from reproductions.harness.settings import Settings
-from reproductions.harness.statistics import within
+from reproductions.harness.statistics import at_most_one, within
 from reproductions.harness.store import Run
 from reproductions.harness.verdicts import Decider
 from reproductions.rps import bounds
 from reproductions.rps.bounds import Setting
-from reproductions.rps.theory import Constant, Descent, Rounds, Simulation, by_setting, over_seeds, repeat
+from reproductions.rps.theory import Rounds
 from reproductions.workloads.objectives import Gaussian, Quadratic
 
 ENUMERATED = ((2, 0.2), (3, 0.1), (3, 0.6), (4, 0.2), (4, 0.9))  # n and p of exact expectations over all outcomes
@@ -97,8 +98,8 @@ def test_mean_step(claim: Decider, runs: list[Run]) -> None:
 @decides("rps-lemma3-consensus-bound")
 def test_consensus(claim: Decider, runs: list[Run]) -> None:
     far = by_setting(runs, Descent, "far")
-    printed = bounds.at_most_one(_consensus_ratios(far, printed=True))
-    everywhere = bounds.at_most_one(_consensus_ratios(far | by_setting(runs, Descent, *bounds.PROBLEMS)))
+    printed = at_most_one(_consensus_ratios(far, printed=True))
+    everywhere = at_most_one(_consensus_ratios(far | by_setting(runs, Descent, *bounds.PROBLEMS)))
     exact = [
         np.divide(over_seeds(group, "consensus", 65), bounds.expected(bounds.setting(run), 20.0, 65).consensus)
         for run, group in far.items()
@@ -121,9 +122,9 @@ def test_intermediate(claim: Decider, runs: list[Run]) -> None:
     everywhere = _intermediate_ratios(by_setting(runs, Descent, *bounds.PROBLEMS))
     search = _worst_intermediate()
     twice = close(printed, np.full(len(printed), by_hand), rtol=1e-9, atol=0)
-    corrected = all_of(bounds.at_most_one(everywhere), search, twice)
+    corrected = all_of(at_most_one(everywhere), search, twice)
     text = f"{search.interval.estimate:.2f} of the bound at worst; as printed {by_hand:.2f}"
-    claim.decide_erratum(bounds.at_most_one([printed]), corrected, text, _of(runs, Descent))
+    claim.decide_erratum(at_most_one([printed]), corrected, text, _of(runs, Descent))
 
 
 # ---------------------------------------------------------------------------------------------------- measurement
@@ -171,9 +172,7 @@ def _worst_consensus() -> Decision:
             gamma = fraction * s.edge
             total = steps * bounds.expected(s, gamma, steps, h).consensus
             ratios.append(total / bounds.lemma3(s, gamma, steps - 1))
-    return bounds.searched(
-        ratios, "quadratics with curvature -L, 0 and L, n to 256, p to 0.99, gamma to 0.99 of the edge"
-    )
+    return searched(ratios, "quadratics with curvature -L, 0 and L, n to 256, p to 0.99, gamma to 0.99 of the edge")
 
 
 def _worst_intermediate() -> Decision:
@@ -187,7 +186,7 @@ def _worst_intermediate() -> Decision:
         v = x - gamma * Quadratic(-1.0, tilt=1.0).gradients(x, range(2), 2)
         bound = bounds.lemma5(Setting(2, 0.0, 1.0, 0.0, 1.0, inf), gamma, float(x.square().sum()))
         ratios.append(float(v.square().sum()) / bound)
-    return bounds.searched(ratios, "hills, workers off in the direction of their own minima, gamma L in 0.02..2")
+    return searched(ratios, "hills, workers off in the direction of their own minima, gamma L in 0.02..2")
 
 
 def _models(n: int) -> tuple[Array, Array, Array]:

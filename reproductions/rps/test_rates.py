@@ -18,16 +18,16 @@ from algorithms.network import IndependentDrops
 from algorithms.rps import ModelAveraging, ReliableAveraging
 from algorithms.rps_mixing import Array
 from algorithms.schedule import Schedule
-from reproductions.harness.decisions import Decision, all_of
+from reproductions.harness.decisions import Decision, all_of, searched
+from reproductions.harness.descent import Constant, Descent, InverseRoot, by_setting, over_seeds, repeat
 from reproductions.harness.figures import COLOURS, FigureFolder, panels
 from reproductions.harness.plugin import decides
 from reproductions.harness.settings import Settings
-from reproductions.harness.statistics import Slope, increasing, slope_interval, within
+from reproductions.harness.statistics import Slope, at_most_one, increasing, slope_interval, within
 from reproductions.harness.store import Run
 from reproductions.harness.verdicts import Decider
 from reproductions.rps import bounds
 from reproductions.rps.bounds import Setting
-from reproductions.rps.theory import Constant, Descent, InverseRoot, by_setting, over_seeds, repeat
 from reproductions.workloads.objectives import Gaussian, Quadratic, Waves
 
 Groups = dict[Descent, list[Run]]
@@ -74,20 +74,18 @@ def _bowl(role: str, s: Setting, steps: int, schedule: Schedule) -> Descent:
 def test_rate(claim: Decider, runs: list[Run], figures: FigureFolder) -> None:
     noiseless = [STILL._replace(n=2, p=p, gap=1) for p in (0, 0.1, 0.5, 0.9, 0.99)]
     printed = all_of(
-        bounds.at_most_one(_over_corollary(by_setting(runs, Descent, "still"), printed=True)),
-        bounds.searched(
-            [_expected(s, 10**5) / bounds.corollary(s, 10**5, printed=True) for s in noiseless], "p to 0.99"
-        ),
+        at_most_one(_over_corollary(by_setting(runs, Descent, "still"), printed=True)),
+        searched([_expected(s, 10**5) / bounds.corollary(s, 10**5, printed=True) for s in noiseless], "p to 0.99"),
     )
     everywhere = by_setting(runs, Descent, "rate", "still")
     far = [RATE._replace(n=n, p=p) for n, p in product((2, *FAR_NODES), (0.0, 0.01, RATE.p, 0.9))]
-    search = bounds.searched(
+    search = searched(
         [_expected(s, t) / bounds.corollary(s, t) for s, t in product(far, (1, 64, *FAR_STEPS))],
         "n to 512, p to 0.9, T to 2^24",
     )
     fit = _slope(FAR_STEPS, [_expected(RATE, t) for t in FAR_STEPS])
     slope = within(fit.interval, -0.52, -0.48)
-    corrected = all_of(slope, bounds.at_most_one(_over_corollary(everywhere)), search, _follows(runs, "rate", "still"))
+    corrected = all_of(slope, at_most_one(_over_corollary(everywhere)), search, _follows(runs, "rate", "still"))
     _draw(by_setting(runs, Descent, "rate"), figures)
     text = f"slope {fit.interval.estimate:.4f} in T; as printed {printed.interval.estimate:.2f} times the bound"
     claim.decide_erratum(printed, corrected, text, runs)

@@ -9,15 +9,16 @@ import numpy as np
 import pandas as pd
 
 from algorithms.rps_mixing import Array
-from reproductions.harness.decisions import Decision, all_of, close
+from reproductions.harness.decisions import Decision, all_of, close, searched
+from reproductions.harness.descent import Descent, by_setting, over_seeds
 from reproductions.harness.figures import COLOURS, FigureFolder, panels
 from reproductions.harness.plugin import decides
 from reproductions.harness.settings import Settings
+from reproductions.harness.statistics import at_most_one
 from reproductions.harness.store import Run
 from reproductions.harness.verdicts import Decider
 from reproductions.rps import bounds
 from reproductions.rps.bounds import Setting
-from reproductions.rps.theory import Descent, by_setting, over_seeds
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +35,7 @@ def experiments(settings: Settings) -> list[Descent]:
 def test_theorem1(claim: Decider, runs: list[Run], figures: FigureFolder) -> None:
     groups = by_setting(runs, Descent)
     _draw(groups, figures)
-    simulated = bounds.at_most_one(_ratios(run, group, t) for run, group in groups.items() for t in _steps(run))
+    simulated = at_most_one(_ratios(run, group, t) for run, group in groups.items() for t in _steps(run))
     bare = by_setting(runs, Descent, "noiseless bowl")
     summed = {run: _ratios(run, group, 1, run.nodes) for run, group in bare.items()}
     steps = {run: run.schedule.lr(0) for run in bare}  # L = 1; by hand, both sides of (7) at T = 1 are:
@@ -42,7 +43,7 @@ def test_theorem1(claim: Decider, runs: list[Run], figures: FigureFolder) -> Non
     twice = close([ratios.mean() for ratios in summed.values()], by_hand, rtol=1e-9, atol=0)
     search = _search()
     text = f"{simulated.interval.estimate:.3f} of the bound at worst, {search.interval.estimate:.3f} with exact moments"
-    claim.decide_erratum(bounds.at_most_one(summed.values()), all_of(simulated, search, twice), text, runs)
+    claim.decide_erratum(at_most_one(summed.values()), all_of(simulated, search, twice), text, runs)
 
 
 @decides("rps-cor2-step-size")
@@ -57,7 +58,7 @@ def test_step_size(claim: Decider) -> None:
             largest = np.maximum(largest, three)
             ratios.append(float((three / [1, 2, 4]).max()))
     text = "L gamma <= {:.3f}, C_1 <= {:.3f}, 2 + 12 L^2 gamma^2 <= {:.3f}".format(*largest)
-    claim.decide(bounds.searched(ratios, "n to 256, p to 0.999, L, sigma and zeta over 4 decades, T to 10^6"), text)
+    claim.decide(searched(ratios, "n to 256, p to 0.999, L, sigma and zeta over 4 decades, T to 10^6"), text)
 
 
 def _ratios(run: Descent, group: list[Run], steps: int, workers_summed: int = 1) -> Array:
@@ -83,7 +84,7 @@ def _search() -> Decision:
             gamma = fraction * s.edge
             left = (2 - gamma) * bounds.expected(s, gamma, steps).gradient
             ratios.append(left / bounds.theorem1(s, gamma, steps))
-    return bounds.searched(ratios, "quadratics, n to 256, p to 0.99, gamma to 0.99 of the edge, T to 2^20")
+    return searched(ratios, "quadratics, n to 256, p to 0.99, gamma to 0.99 of the edge, T to 2^20")
 
 
 # --------------------------------------------------------------------------------------------------------- figure

@@ -144,6 +144,10 @@ class Gaussian:
         """Draw the noise of one stochastic gradient, (d,)."""
         return self.deviation * rng.standard_normal(d)
 
+    def stochastic(self, rng: np.random.Generator, gradient: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return a stochastic gradient, (d,), given the exact one."""
+        return gradient + self.sample(rng, len(gradient))
+
 
 @dataclass(frozen=True)
 class Rare(Gaussian):
@@ -158,6 +162,21 @@ class Rare(Gaussian):
         """See `Gaussian.sample`."""
         odds = math.sqrt((1 - self.probability) / self.probability)
         return np.where(rng.random(d) < self.probability, self.deviation * odds, -self.deviation / odds)
+
+
+@dataclass(frozen=True)
+class Relative(Gaussian):
+    """Noise that grows with the gradient: E |noise|^2 = beta |gradient|^2 + sigma^2.
+
+    Per coordinate, independent normal noise of variance ``beta gradient_k^2 + deviation^2``.
+    """
+
+    beta: float = 0.0
+
+    def stochastic(self, rng: np.random.Generator, gradient: NDArray[np.float64]) -> NDArray[np.float64]:
+        """See `Gaussian.stochastic`."""
+        deviations = np.sqrt(self.beta * gradient**2 + self.deviation**2)
+        return gradient + deviations * rng.standard_normal(len(gradient))
 
 
 def _column(values: NDArray[np.float64], workers: Sequence[int]) -> Tensor:

@@ -12,16 +12,17 @@ from torch import Tensor
 
 from algorithms.algorithm import Algorithm
 from algorithms.rps import ModelAveraging
+from reproductions.harness import descent
 from reproductions.harness.claims import load_claims
 from reproductions.harness.context import Context
+from reproductions.harness.descent import Simulation
 from reproductions.harness.figures import FigureFolder
 from reproductions.harness.provenance import provenance
 from reproductions.harness.settings import Settings
 from reproductions.harness.store import Run
 from reproductions.harness.verdicts import Decider, open_verdict
-from reproductions.rps import bounds, test_lemmas, test_rates, test_theorem1, theory
+from reproductions.rps import bounds, test_lemmas, test_rates, test_theorem1
 from reproductions.rps.bounds import Setting
-from reproductions.rps.theory import Simulation
 from reproductions.workloads.objectives import Quadratic
 from tests.reproductions.rps.wrong import DropsIgnored, NoAveraging, OwnBlockTwice, PreStepFallback
 
@@ -40,7 +41,7 @@ class TooSteep(Quadratic):
 
 @pytest.fixture(autouse=True)
 def few_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(theory, "FEWEST", SETTINGS.seeds)
+    monkeypatch.setattr(descent, "FEWEST", SETTINGS.seeds)
 
 
 def simulate(experiments: Simulations) -> list[Run]:
