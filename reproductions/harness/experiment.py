@@ -29,6 +29,9 @@ class Experiment(ABC):
     solo: ClassVar[bool] = False
     """Whether one rank runs it alone, beside others: for runs so small that ranks would mostly wait for each other."""
 
+    dedicated: ClassVar[bool] = False
+    """Whether it needs one rank per worker whatever the number of cores, as what is timed on a deployment does."""
+
     @property
     @abstractmethod
     def workers(self) -> int:

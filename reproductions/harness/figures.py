@@ -44,20 +44,24 @@ class FigureFolder:
         return path
 
 
-def panels(count: int, width: float = 4.2, height: float = 3.2, epochs: bool = False) -> tuple[Figure, list[Axes]]:
-    """Return a figure with `count` panels in a row; with `epochs`, ticks of the x axes are whole numbers."""
+def panels(
+    count: int, width: float = 4.2, height: float = 3.2, epochs: bool = False, stacked: bool = False
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure with `count` panels in a row, or `stacked`; with `epochs`, ticks of x axes are whole numbers."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     import matplotlib.pyplot as plt
     from matplotlib.ticker import MaxNLocator
 
-    figure, axes = plt.subplots(1, count, figsize=(width * count, height), squeeze=False, layout="constrained")
-    for axis in axes[0]:
+    rows, columns = (count, 1) if stacked else (1, count)
+    size = (width * columns, height * rows)
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
+    for axis in axes.flat:
         axis.set_prop_cycle(color=COLOURS)
         axis.grid(alpha=0.3)
         axis.xaxis.set_major_locator(MaxNLocator(integer=epochs, nbins="auto"))
-    return figure, list(axes[0])
+    return figure, list(axes.flat)
 
 
 def name_of(settings: Settings, model: str, runs: Sequence[Run]) -> str:

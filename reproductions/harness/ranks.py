@@ -111,6 +111,8 @@ def work(job: Job, comm: MPI.Intracomm, folder: Path) -> None:
     """Run the experiments that ranks share one by one, then deal out those that one rank runs alone."""
     from mpi4py import MPI
 
+    from algorithms.transport import poll
+
     pairs = list(zip(job.experiments, job.keys, strict=True))
     shared = [pair for pair in pairs if not pair[0].solo]
     rank = comm.Get_rank()
@@ -119,7 +121,7 @@ def work(job: Job, comm: MPI.Intracomm, folder: Path) -> None:
         if rank < experiment.workers:
             execute(job, experiment, key, members, Progress(folder, number, 1, len(pairs)))
         members.Free()
-        comm.Barrier()
+        poll([comm.Ibarrier()])  # ranks that are not needed sleep
     alone = [pair for pair in pairs if pair[0].solo][rank :: comm.Get_size()]
     for number, (experiment, key) in enumerate(alone):
         done = len(shared) + number * comm.Get_size()  # the other ranks are about as far

@@ -9,7 +9,7 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from reproductions.harness.experiment import Experiment, key
@@ -52,35 +52,44 @@ class Runner:
     def run(self, experiments: Sequence[Experiment]) -> list[Run]:
         """Return the runs of all experiments, in order; one launch makes those that are missing.
 
-        The launch goes on with what is `planned`, so that a session of short runs starts ranks only once.
+        The launch goes on with what is `planned`, so that a session of short runs starts ranks only once. Experiments
+        on dedicated ranks have a launch of their own, as large as the largest of them.
 
         Raises
         ------
         RanksFailed
             If the launch failed before these runs were done; what it finished stays stored.
         """
-        if missing := self.missing(experiments):
-            todo = dict((*missing, *self.missing(self.planned)))
-            self.planned = []
-            try:
-                self._launch(list(todo.items()))
-            except RanksFailed:
-                if any(not self.store.folder(key).is_dir() for _, key in missing):
-                    raise
-            finally:
-                self.made |= {key for key in todo.values() if self.store.folder(key).is_dir()}
+        for dedicated in (False, True):
+            if missing := self.missing([e for e in experiments if e.dedicated == dedicated]):
+                planned = [e for e in self.planned if e.dedicated == dedicated]
+                self.planned = [e for e in self.planned if e.dedicated != dedicated]
+                self._make(missing, dict((*missing, *self.missing(planned))))
         runs = [self.store.load(self.key(experiment), experiment) for experiment in experiments]
         assert all(run is not None for run in runs), "ranks reported success, but a run is not stored"
         return [run for run in runs if run is not None]
+
+    def _make(self, missing: Sequence[tuple[Experiment, str]], todo: Mapping[Experiment, str]) -> None:
+        """Make `todo`, of which `missing` has to succeed."""
+        try:
+            self._launch(list(todo.items()))
+        except RanksFailed:
+            if any(not self.store.folder(key).is_dir() for _, key in missing):
+                raise
+        finally:
+            self.made |= {key for key in todo.values() if self.store.folder(key).is_dir()}
 
     def _usable(self, key: str, experiment: Experiment) -> bool:
         if self.settings.rerun and key not in self.made:
             return False
         return self.store.load(key, experiment) is not None
 
+    def _ranks(self, experiment: Experiment) -> int:
+        return experiment.workers if experiment.dedicated else self.settings.processes(experiment.workers)
+
     def _launch(self, missing: Sequence[tuple[Experiment, str]]) -> None:
         settings = self.settings
-        ranks = max(settings.processes(experiment.workers) for experiment, _ in missing)
+        ranks = max(self._ranks(experiment) for experiment, _ in missing)
         self.store.root.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=".launch-", dir=self.store.root))
         job = Job(
