@@ -21,10 +21,8 @@ from torch import Tensor
 from algorithms.algorithm import Algorithm
 from algorithms.elastic import check_alpha, elastic, hierarchical
 from algorithms.overlap import Overlap
-from algorithms.topology import Matrix, check_mixing
+from algorithms.topology import Matrix, Weights, check_mixing, value
 from algorithms.world import World
-
-Weights = tuple[tuple[float, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -113,11 +111,6 @@ class CooperativeSGD(Algorithm):
 
     def _background(self, world: World) -> Overlap:
         return world.resource("overlap", lambda: Overlap(world, self.W, self.v))
-
-
-def value(mixing: Matrix) -> Weights:
-    """Return a matrix as nested tuples, which can be a field of an experiment."""
-    return tuple(tuple(float(weight) for weight in row) for row in mixing)
 
 
 # ------------------------------------------------------------------------------- special cases (3.2) and designs (6)

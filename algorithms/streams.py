@@ -42,3 +42,8 @@ def stream(seed: int, purpose: str, worker: int = 0, step: int = 0) -> np.random
 def torch_seed(seed: int, purpose: str, worker: int = 0, step: int = 0) -> int:
     """Return a 32-bit seed for ``torch.manual_seed``, which ignores higher bits on CPU."""
     return int(stream(seed, purpose, worker, step).integers(1 << 32))
+
+
+def word(seed: int, purpose: str, worker: int = 0, step: int = 0) -> int:
+    """Return 64 random bits, the key of a counter-based generator of one's own."""
+    return int(stream(seed, purpose, worker, step).integers(1 << 64, dtype=np.uint64))

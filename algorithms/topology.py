@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from algorithms.streams import stream
 
 Matrix = NDArray[np.float64]
+Weights = tuple[tuple[float, ...], ...]
 
 _ROUNDING = 1e-10  # entries of a mixing matrix are O(1), so this is far above float64 and far below any weight
 
@@ -112,6 +113,11 @@ def zeta(mixing: Matrix) -> float:
 def spectral_gap(mixing: Matrix) -> float:
     """Return 1 - zeta(W): 1 averages in one round, 0 never does."""
     return 1 - zeta(mixing)
+
+
+def value(mixing: Matrix) -> Weights:
+    """Return a matrix as nested tuples, which can be a field of an experiment."""
+    return tuple(tuple(float(weight) for weight in row) for row in mixing)
 
 
 def check_mixing(mixing: Matrix, *, connected: bool = False) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mpi4py import MPI
 
 T = TypeVar("T")
+Lengths = NDArray[np.int64]
 Inbox = list[Tensor | None]
 """What one worker received, by source; None where the message was lost."""
 
@@ -159,7 +160,7 @@ class World:
 
     # ------------------------------------------------------------------------------------- reliable collectives
 
-    def shift(self, x: Tensor, by: int = 1) -> Tensor:
+    def shift(self, x: Tensor, by: int = 1, lengths: Lengths | None = None) -> Tensor:
         """Pass rows around the ring: worker i receives the row of worker ``(i - by) mod n``.
 
         Parameters
@@ -168,6 +169,8 @@ class World:
             (local, d) rows.
         by
             Steps along the ring; negative goes the other way.
+        lengths
+            (n,) elements that travel of the row of every worker, the first ones; all by default.
 
         Returns
         -------
@@ -176,11 +179,12 @@ class World:
         """
         routes = np.zeros((self.workers, self.workers), dtype=np.bool_)
         routes[np.arange(self.workers), (np.arange(self.workers) + by) % self.workers] = True
-        self.count(x, routes)
-        rows = self.fetch(x, routes)
+        self.count(x, routes, lengths)
+        rows = self.fetch(x, routes, lengths=lengths)
         moved = self.buffer("shift", x.numel(), x).view_as(x)
         for i, worker in enumerate(self.local):
-            moved[i].copy_(rows[(worker - by) % self.workers])
+            row = rows[(worker - by) % self.workers]
+            moved[i, : len(row)].copy_(row)
         return moved
 
     def mix(self, x: Tensor, weights: NDArray[np.float64]) -> None:
@@ -275,28 +279,32 @@ class World:
             self._scratch[key] = torch.empty(elements, dtype=like.dtype, device=like.device)
         return self._scratch[key][:elements]
 
-    def count(self, x: Tensor, routes: Delivered) -> None:
-        """Enter into the ledger one phase: worker j sends its row of x to i wherever ``routes[j, i]``."""
-        self._count(routes * x.shape[1], x.element_size(), np.ones_like(routes))
+    def count(self, x: Tensor, routes: Delivered, lengths: Lengths | None = None) -> None:
+        """Enter into the ledger one phase: worker j sends (the first elements of) its row to i if ``routes[j, i]``."""
+        width = np.full(self.workers, x.shape[1]) if lengths is None else lengths
+        self._count(routes * width[:, None], x.element_size(), np.ones_like(routes))
 
-    def fetch(self, x: Tensor, routes: Delivered, name: str = "rows") -> dict[int, Tensor]:
+    def fetch(
+        self, x: Tensor, routes: Delivered, name: str = "rows", lengths: Lengths | None = None
+    ) -> dict[int, Tensor]:
         """Bring here the rows that a local worker needs: those of j with ``routes[j, i]`` for a local i; see `count`.
 
         Returns
         -------
         dict of int to Tensor
-            (d,) rows by worker, those of all local workers among them. Remote ones are overwritten by the next call
-            with the same `name`.
+            (d,) or (lengths[j],) rows by worker j, those of all local workers among them. Remote ones are overwritten
+            by the next call with the same `name`.
         """
-        rows = {worker: x[i] for i, worker in enumerate(self.local)}
+        width = [x.shape[1]] * self.workers if lengths is None else lengths.tolist()
+        rows = {worker: x[i, : width[worker]] for i, worker in enumerate(self.local)}
         needed = [worker for worker in self._remote() if routes[worker, self._rows()].any()]
-        received = self.buffer(name, len(needed) * x.shape[1], x).view(-1, x.shape[1])
-        rows |= dict(zip(needed, received, strict=True))
+        received = self.buffer(name, sum(width[worker] for worker in needed), x)
+        rows |= dict(zip(needed, received.split([width[worker] for worker in needed]), strict=True))
         sends, receives = Parcels(list), Parcels(list)
         for rank, shard in enumerate(self.shards):
             if rank != self.rank:
                 wanted = np.flatnonzero(routes[self._rows(), shard.start : shard.stop].any(axis=1))
-                sends[rank] = [x[i] for i in wanted.tolist()]
+                sends[rank] = [rows[self.local[i]] for i in wanted.tolist()]
                 receives[rank] = [rows[worker] for worker in needed if worker in shard]
         self._exchange(sends, receives)
         return rows

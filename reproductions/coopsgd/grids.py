@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from algorithms import cooperative
-from algorithms.cooperative import CooperativeSGD, value
+from algorithms.cooperative import CooperativeSGD
 from algorithms.elastic import elastic
 from algorithms.schedule import StepDecay
-from algorithms.topology import hypercube, lazy, ring, uniform
+from algorithms.topology import hypercube, lazy, ring, uniform, value
 from reproductions.harness.settings import Settings
 from reproductions.harness.store import Run
 from reproductions.harness.training import Training

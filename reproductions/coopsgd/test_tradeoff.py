@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from algorithms.cooperative import CooperativeSGD, value
+from algorithms.cooperative import CooperativeSGD
 from algorithms.elastic import best_alpha, elastic, hierarchical
 from algorithms.network import Link
-from algorithms.topology import Matrix, ring, uniform
+from algorithms.topology import Matrix, ring, uniform, value
 from reproductions.coopsgd.grids import RECIPES, SEARCH, floors
 from reproductions.coopsgd.times import VGG16, calibrated, exposed, fitted_latency_share, iteration_seconds
 from reproductions.harness.decisions import all_of

@@ -22,7 +22,7 @@ from algorithms.network import Delivered, Traffic
 from algorithms.overlap import Overlap
 from algorithms.topology import Matrix
 from algorithms.transport import Wait, poll, spin
-from algorithms.world import World
+from algorithms.world import Lengths, World
 from reproductions.coopsgd.stragglers import ShiftedExponential
 from reproductions.harness.context import Context
 from reproductions.harness.experiment import Experiment
@@ -69,12 +69,14 @@ class RecordedWorld(World):
         super().__init__(comm, workers, wait=wait)
         self.v, self.record = v, record
 
-    def fetch(self, x: Tensor, routes: Delivered, name: str = "rows") -> dict[int, Tensor]:
+    def fetch(
+        self, x: Tensor, routes: Delivered, name: str = "rows", lengths: Lengths | None = None
+    ) -> dict[int, Tensor]:
         """See `World.fetch`."""
         if name == "rows":
-            return super().fetch(x, routes, name)
+            return super().fetch(x, routes, name, lengths)
         with self.record(name):
-            return super().fetch(x, routes, name)
+            return super().fetch(x, routes, name, lengths)
 
     def combine(self, x: Tensor, rows: dict[int, Tensor], weights: Matrix, targets: Sequence[int]) -> None:
         """See `World.combine`."""

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from algorithms import cooperative as co
-from algorithms.cooperative import CooperativeSGD, value
+from algorithms.cooperative import CooperativeSGD
 from algorithms.elastic import best_alpha, elastic, hierarchical
 from algorithms.network import Link
 from algorithms.schedule import StepDecay
-from algorithms.topology import Matrix, complete, lazy, ring, uniform, zeta
+from algorithms.topology import Matrix, complete, lazy, ring, uniform, value, zeta
 from algorithms.world import World
 from reproductions.harness.runner import Runner
 from reproductions.harness.settings import Settings

@@ -11,7 +11,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from algorithms.cooperative import CooperativeSGD, value
+from algorithms.cooperative import CooperativeSGD
+from algorithms.topology import value
 from reproductions.coopsgd import grids, test_figure3, test_figure4, test_figure5, test_figure7, test_tradeoff
 from reproductions.harness.claims import load_claims
 from reproductions.harness.runner import Runner
