@@ -1,0 +1,1 @@
+"""Wang & Joshi, "Cooperative SGD"."""
