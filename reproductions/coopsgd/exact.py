@@ -15,6 +15,7 @@ gradients need other objectives too.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -47,6 +48,7 @@ class Means(NamedTuple):
     gradients: float
 
 
+@cache
 def expected(algorithm: CooperativeSGD, eta: float, problem: Quadratic, steps: int) -> Means:
     """Return the exact means over the first `steps` iterations, of which there can be billions.
 

@@ -39,6 +39,7 @@ MEMBERS = {
     "generalized elastic": co.generalized_elastic(RING8, best_alpha(RING8)),
     "hierarchical": co.hierarchical_averaging([2, 2], 0.2, 0.2, tau=2),
 }
+PLAIN, DESIGNS = ("PASGD", "D-PSGD", "EASGD"), ("decentralized periodic", "generalized elastic", "hierarchical")
 BOWL = Quadratic(1.0, centre=1.0, pattern="outlier")  # the pattern is for any number of workers; all are alike
 PROBLEMS: dict[str, tuple[Objective, Gaussian]] = {
     "bowl": (BOWL, Gaussian(1.0)),
@@ -83,24 +84,19 @@ def descent(
 
 
 def grid(settings: Settings) -> list[Descent]:
-    """Return every member on every problem at nearly the largest step size of (16), and on waves at a small one."""
-    drafts = [
-        _within(bounds.eq16, algorithm, name, fraction, LONGER[settings.scale] * steps)
-        for algorithm in MEMBERS
-        for name, fraction, steps in (
-            ("bowl", 0.98, 16),
-            ("waves", 0.98, 32),
-            ("waves", 0.3, 64),
-            ("hilltop", 0.98, 32),
-        )
-    ]
+    """Return every member on waves at nearly the largest step size of (16), and some on other objectives."""
+    cells = [("waves", member, 0.98, 16) for member in MEMBERS]
+    cells += [("bowl", member, share, 32) for member in PLAIN for share in (0.1, 0.98)]
+    cells += [("hilltop", member, 0.98, 16) for member in DESIGNS]
+    longer = LONGER[settings.scale]
+    drafts = [_within(bounds.eq16, member, name, share, longer * steps) for name, member, share, steps in cells]
     return [run for draft in drafts for run in repeat(draft, settings.seeds)]
 
 
 def noisier(settings: Settings) -> list[Descent]:
     """Return members on problems with beta > 0 at the largest step size of (138)."""
-    steps = 16 * LONGER[settings.scale]
-    drafts = [_within(bounds.eq138, algorithm, name, 1.0, steps) for algorithm in MEMBERS for name in NOISIER]
+    steps = 8 * LONGER[settings.scale]
+    drafts = [_within(bounds.eq138, member, name, 1.0, steps) for member in PLAIN for name in NOISIER]
     return [run for draft in drafts for run in repeat(draft, settings.seeds)]
 
 

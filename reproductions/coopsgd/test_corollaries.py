@@ -25,7 +25,7 @@ from reproductions.harness.store import Run
 from reproductions.harness.verdicts import Decider
 
 BOWL = Quadratic(1.0, sigma=1.0, start=1.0)  # per coordinate of what runs descend on
-SIZES, HORIZONS = (2, 4, 8, 16), [4**k for k in range(8, 14)]  # K to 2^26: (153) is satisfied by all of them
+SIZES, HORIZONS = (2, 4, 8, 12), [4**k for k in range(8, 14)]  # K to 2^26: (153) is satisfied by all of them
 LARGE = 1 << 26
 PAIRS = ((1, 0), (2, 0), (1, 1), (3, 0), (2, 1), (1, 2), (4, 0), (8, 0), (8, 1), (4, 4))  # m and v
 ALPHAS = {m: 2 / (m + 2) for m in SIZES}
@@ -36,13 +36,13 @@ def experiments(settings: Settings) -> list[Descent]:
     drafts = []
     for name, algorithm in RUN.items():
         s = bounds.setting(algorithm)
-        steps = 1 << int(np.ceil(np.log2(bounds.eq147(s))))
+        steps = s.tau * int(np.ceil(bounds.eq147(s) / s.tau))
         drafts.append(
             descent(name, algorithm, problems.PROBLEMS["bowl"], bounds.corollary1_step(s, steps), steps, d=64)
         )
     for name, (algorithm, condition) in EDGE.items():
         eta = condition(bounds.setting(algorithm, 3.0)).largest
-        drafts.append(descent(name, algorithm, problems.PROBLEMS["waves"], eta, 32, d=64))
+        drafts.append(descent(name, algorithm, problems.PROBLEMS["waves"], eta, 16, d=64))
     return [run for draft in drafts for run in repeat(draft, settings.seeds)]
 
 

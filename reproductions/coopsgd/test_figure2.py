@@ -39,9 +39,7 @@ BALANCE = np.sqrt(np.sqrt(5) - 2)  # zeta above which a relative change of zeta 
 
 def experiments(settings: Settings) -> list[Descent]:
     """Return the circled settings of figure 2 on a flat objective, where only the disagreement is left."""
-    drafts = [
-        descent(f"circled {cell}", member, FLAT, 1.0, max(32, 2 * member.tau)) for cell, member in CIRCLED.items()
-    ]
+    drafts = [descent(f"circled {cell}", member, FLAT, 1.0, max(16, member.tau)) for cell, member in CIRCLED.items()]
     return [run for draft in drafts for run in repeat(draft, settings.seeds)]
 
 
@@ -169,7 +167,7 @@ def _draw(groups: Groups, figures: FigureFolder) -> None:
 def _surface(figure: Figure, axis: Axes) -> None:
     from matplotlib.colors import LogNorm
 
-    tau, zeta = np.arange(1, 61), np.linspace(0, 0.95, 191)
+    tau, zeta = np.geomspace(1, 60, 120), np.linspace(0, 0.95, 191)
     values = np.maximum(bounds.network_error(tau[:, None], zeta), 0.1)
     mesh = axis.pcolormesh(zeta, tau, values, norm=LogNorm(), cmap="viridis", rasterized=True)
     lines = axis.contour(zeta, tau, values, levels=[1, 3, 10, 30, 100, 300], colors="white", linewidths=0.7)
@@ -197,6 +195,9 @@ def _cut_zeta(axis: Axes, measured: dict[tuple[int, float], float]) -> list[Row]
     bound = bounds.network_error(1, zetas)
     dots = {zeta: error for (tau, zeta), error in measured.items() if tau == 1}
     _cut(axis, zetas, bound, exact, dots)
+    rings = [zeta for tau, zeta in CIRCLED if tau == 1 and zeta > 0.6]
+    axis.plot(rings, [_limit(CIRCLED[1, zeta]) for zeta in rings], "kx", label="exact, rings of 8")
+    axis.legend(fontsize=8)
     axis.set(xlabel="zeta", title="tau = 1 (D-PSGD), m = 8")
     rows = [(1.0, float(z), b, e, np.nan) for z, b, e in zip(zetas, bound, exact, strict=True)]
     return rows + [(1.0, z, float(bounds.network_error(1, z)), np.nan, dot) for z, dot in dots.items()]
@@ -205,5 +206,5 @@ def _cut_zeta(axis: Axes, measured: dict[tuple[int, float], float]) -> list[Row]
 def _cut(axis: Axes, x: ArrayLike, bound: Array, exact: list[float], dots: Mapping[float, float]) -> None:
     axis.plot(x, bound, "--", color=COLOURS[0], label="bound in (17)")
     axis.plot(x, exact, "-", color=COLOURS[1], label="exact, all eigenvalues 1 or zeta")
-    axis.plot(list(dots), list(dots.values()), "ko", mfc="none", label="measured, settings of figure 3")
+    axis.plot(list(dots), list(dots.values()), "ko", mfc="none", label="runs at the settings of figure 3")
     axis.legend(fontsize=8)

@@ -268,9 +268,9 @@ def _draw(figures: FigureFolder, m: int, exact: float) -> None:
     for axis in (left, right):
         for alpha, style, name in ((0.9 / m, ":", "0.9/m"), (2 / (m + 2), "-", "2/(m+2)")):
             axis.axvline(alpha, color="black", ls=style, lw=0.8, label=name)
-        axis.set(xlabel="alpha")
+        axis.set(xlabel="alpha", xticks=np.arange(0, 0.25, 0.05))
     left.set(title=f"zeta of W_alpha, m = {m}")
     right.set(title="network error / (eta L sigma)^2")
-    right.legend(fontsize=7)
+    right.legend(fontsize=7, loc="lower left")
     frame = pd.DataFrame({"alpha": alphas, "zeta": zetas, "bound": bound, "exact": errors})
     figures.save("elasticity", figure, frame)

@@ -46,10 +46,10 @@ def experiments(settings: Settings) -> list[Descent]:
     drafts = []
     for name, member in ALTERNATIVE.items():
         eta = 0.98 * bounds.eq16(bounds.setting(member, 3.0)).largest
-        drafts.append(descent(f"{name} on waves", member, problems.PROBLEMS["waves"], eta, 32 * longer, d=64))
+        drafts.append(descent(f"{name} on waves", member, problems.PROBLEMS["waves"], eta, 16 * longer, d=64))
     crowd = complete(MANY, 0.0, alternative=True)
     eta = 0.98 * bounds.eq16(bounds.setting(crowd)).largest
-    drafts.append(descent(CROWD, crowd, KICKED, eta, 64 * longer, d=16))
+    drafts.append(descent(CROWD, crowd, KICKED, eta, 32 * longer, d=16))
     extra = [run for draft in drafts for run in repeat(draft, settings.seeds)]
     return [*problems.grid(settings), *problems.noisier(settings), *extra]
 
@@ -110,7 +110,7 @@ def test_alternative_rule(claim: Decider, runs: list[Run]) -> None:
     by_hand = sin(_rest(problems.eta(crowd))) ** 2 * crowd.d
     twice = within(second_half / by_hand, 0.75, 1.25)
     printed = at_most_one([_ratios(crowd, kicked, crowd.steps)])
-    violated = exactly([printed.outcome], ["fails"])
+    violated = exactly([printed.outcome == "fails"], [True])
     extended = at_most_one(_all_ratios(groups, alternative=True))
     exact = searched(
         [r.theorem for r in worst.quadratics(bounds.eq16, alternative=True)], "quadratics by the alternative rule"
@@ -173,39 +173,44 @@ def _draw(groups: Groups, figures: FigureFolder) -> None:
 
 def _against_eta(axis: Axes, groups: Groups) -> pd.DataFrame:
     rows = []
-    shares = np.geomspace(0.02, 1, 40)
-    for member, colour in zip(("PASGD", "D-PSGD", "EASGD"), COLOURS, strict=False):
-        (run, group), *_ = ((r, g) for r, g in groups.items() if r.role == f"{member} on bowl")
-        s, problem = problems.setting(run), Quadratic(1.0, 1.0, start=1.0)
-        one = s._replace(sigma=1.0, gap=problem.gap)
-        etas = shares * bounds.eq16(one).largest
-        exact = [expected(MEMBERS[member], eta, problem, run.steps).gradient for eta in etas]
-        bound = [bounds.theorem1(one, eta, run.steps) for eta in etas]
+    shares, problem = np.geomspace(0.02, 1, 40), Quadratic(1.0, 1.0, start=1.0)
+    for member, colour in zip(problems.PLAIN, COLOURS, strict=False):
+        bowls = {run: group for run, group in groups.items() if run.role == f"{member} on bowl"}
+        steps = max(run.steps for run in bowls)
+        s = bounds.setting(MEMBERS[member], gap=problem.gap)
+        etas = shares * bounds.eq16(s).largest
+        exact = [expected(MEMBERS[member], eta, problem, steps).gradient for eta in etas]
+        bound = [bounds.theorem1(s, eta, steps) for eta in etas]
         axis.loglog(shares, bound, "--", color=colour, label=f"bound (17), {member}")
-        axis.loglog(shares, exact, "-", color=colour, label="exact")
-        dots = problems.measured(group, "gradient", run.steps) / run.d
-        axis.plot(len(dots) * [problems.eta(run) / bounds.eq16(one).largest], dots, "o", ms=5, mfc="none", color=colour)
-        rows += [(member, "bowl", e, run.steps, b, x) for e, b, x in zip(etas, bound, exact, strict=True)]
+        axis.loglog(shares, exact, "-", color=colour, label="exact expectation")
+        for run, group in bowls.items():
+            dots = problems.measured(group, "gradient", steps) / run.d
+            axis.plot(len(dots) * [problems.eta(run) / etas[-1]], dots, "o", ms=5, mfc="none", color=colour)
+        rows += [(member, "bowl", e, steps, b, x) for e, b, x in zip(etas, bound, exact, strict=True)]
     axis.plot([], [], "ko", ms=5, mfc="none", label="runs, each seed")
     axis.set(xlabel="eta / largest that (16) allows", ylabel="per coordinate")
-    axis.set_title(f"mean |grad F(u)|^2 on a bowl, K = {run.steps}", fontsize=10)
+    axis.set_title(f"mean |grad F(u)|^2 on a bowl, K = {steps}", fontsize=10)
     axis.legend(fontsize=7)
     return pd.DataFrame(rows, columns=["member", "problem", "eta", "K", "bound", "left_side"])
 
 
 def _against_steps(axis: Axes, groups: Groups) -> pd.DataFrame:
     rows = []
-    for (member, problem), style in product(zip(MEMBERS, COLOURS, strict=False), ("-", ":")):
-        name = "waves" if style == "-" else "hilltop"
-        (run, group), *_ = ((r, g) for r, g in groups.items() if r.role == f"{member} on {name}")
+    colours = dict(zip(MEMBERS, COLOURS, strict=False))
+    styles = {"waves": "-", "hilltop": ":", "bowl": "--"}
+    for run, group in groups.items():
+        member, problem = run.role.split(" on ")
+        if problems.eta(run) / bounds.eq16(problems.setting(run)).largest < 0.5:
+            continue
         steps = sorted(problems.whole_periods(run))
         ratios = [float(_ratios(run, group, k).mean()) for k in steps]
-        axis.loglog(steps, ratios, style, marker=".", color=problem, label=member if style == "-" else "_")
-        rows += [(member, name, problems.eta(run), k, 1.0, r) for k, r in zip(steps, ratios, strict=True)]
+        label = member if problem == "waves" else "_"
+        axis.semilogx(steps, ratios, styles[problem], marker=".", color=colours[member], label=label)
+        rows += [(member, problem, problems.eta(run), k, 1.0, r) for k, r in zip(steps, ratios, strict=True)]
     axis.axhline(1, color="black", lw=1)
-    axis.plot([], [], "k-", label="waves")
-    axis.plot([], [], "k:", label="hilltop")
-    axis.set(xlabel="K", ylim=(None, 2))
+    for problem, style in styles.items():
+        axis.plot([], [], style, color="black", label=problem)
+    axis.set(xlabel="K", ylim=(0, 1.08))
     axis.set_title("left side of (17) / bound, eta at 0.98 of (16)", fontsize=10)
     axis.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     return pd.DataFrame(rows, columns=["member", "problem", "eta", "K", "bound", "left_side"])
