@@ -20,81 +20,24 @@ from algorithms.network import Link
 from algorithms.schedule import StepDecay
 from algorithms.topology import Matrix, complete, lazy, ring, uniform, value, zeta
 from algorithms.world import World
+from reproductions.coopsgd.equations import (
+    ETA,
+    RING,
+    STEPS,
+    D,
+    M,
+    direct,
+    equation_2,
+    equation_3,
+    equation_6,
+    equation_10,
+    equations_4_and_5,
+    trajectory,
+)
 from reproductions.harness.runner import Runner
 from reproductions.harness.settings import Settings
 from reproductions.harness.training import Training
 from reproductions.workloads.digits import Digits
-
-# everything below is a multiple of a power of two and stays within 53 bits: float64 computes it without rounding
-M, D, STEPS, ETA = 4, 3, 6, 0.25
-CENTRES = torch.arange(M * D, dtype=torch.float64).view(M, D) - 5
-RING = np.array([[0.5, 0.25, 0, 0.25], [0.25, 0.5, 0.25, 0], [0, 0.25, 0.5, 0.25], [0.25, 0, 0.25, 0.5]])
-
-
-def gradient(x: Tensor) -> Tensor:
-    """Gradients of 1/4 |x - c_i|^2 at every worker's own model."""
-    return (x - CENTRES) / 2
-
-
-def trajectory(algorithm: CooperativeSGD, steps: int = STEPS) -> list[Tensor]:
-    """Return the models after every iteration, (m + v, d), from X_1 = 0."""
-    world = World(None, algorithm.workers + algorithm.v)
-    x, seen = torch.zeros(world.workers, D, dtype=torch.float64), []
-    state = algorithm.state(world, x)
-    for t in range(steps):
-        g = torch.full_like(x, torch.nan)  # what an auxiliary variable would receive if it had a gradient
-        g[:M] = gradient(x[:M])
-        algorithm.step(world, x, g, state, t, ETA)
-        algorithm.settle(world, x)
-        seen.append(x.clone())
-    return seen
-
-
-def direct(step: Callable[[int, Tensor, Tensor], tuple[Tensor, Tensor]], v: int = 0) -> list[Tensor]:
-    """Return what the equations of one algorithm give, written for x (m, d) and z (v, d)."""
-    x, z, seen = torch.zeros(M, D, dtype=torch.float64), torch.zeros(v, D, dtype=torch.float64), []
-    for k in range(1, STEPS + 1):
-        x, z = step(k, x, z)
-        seen.append(torch.cat([x, z]))
-    return seen
-
-
-def equation_2(k: int, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
-    return (x[0] - ETA * gradient(x).mean(dim=0)).expand(M, D).clone(), z
-
-
-def equation_3(tau: int) -> Callable[[int, Tensor, Tensor], tuple[Tensor, Tensor]]:
-    def step(k: int, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
-        local = x - ETA * gradient(x)
-        return (local.mean(dim=0).expand(M, D).clone() if k % tau == 0 else local), z
-
-    return step
-
-
-def equations_4_and_5(alpha: float) -> Callable[[int, Tensor, Tensor], tuple[Tensor, Tensor]]:
-    def step(k: int, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
-        moved = x - ETA * gradient(x) - alpha * (x - z)
-        return moved, (1 - M * alpha) * z + M * alpha * x.mean(dim=0)
-
-    return step
-
-
-def equation_6(k: int, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
-    w = torch.from_numpy(RING)
-    return torch.stack([sum(w[j, i] * x[j] for j in range(M)) - ETA * gradient(x)[i] for i in range(M)]), z
-
-
-def equation_10(algorithm: CooperativeSGD) -> list[Tensor]:
-    """Return X_{k+1} = (X_k - eta G_k) W_k with the matrices written out."""
-    n, seen = len(algorithm.weights), []
-    x = torch.zeros(n, D, dtype=torch.float64)
-    for k in range(1, STEPS + 1):
-        g = torch.cat([gradient(x[:M]), torch.zeros(n - M, D, dtype=torch.float64)])
-        w = torch.from_numpy(algorithm.W) if k % algorithm.tau == 0 else torch.eye(n, dtype=torch.float64)
-        x = w.T @ (x - ETA * g)
-        seen.append(x.clone())
-    return seen
-
 
 CASES: dict[str, tuple[CooperativeSGD, list[Tensor]]] = {
     "fully synchronous, (2)": (co.fully_synchronous(M), direct(equation_2)),
