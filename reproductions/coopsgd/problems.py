@@ -9,10 +9,10 @@ from math import pi
 import numpy as np
 
 from algorithms import cooperative as co
-from algorithms.cooperative import CooperativeSGD, value
+from algorithms.cooperative import CooperativeSGD
 from algorithms.elastic import best_alpha
 from algorithms.network import Lossless
-from algorithms.topology import Matrix, lazy, ring, uniform
+from algorithms.topology import Matrix, lazy, ring, uniform, value
 from reproductions.coopsgd import bounds
 from reproductions.coopsgd.bounds import Condition, Setting
 from reproductions.coopsgd.exact import Array

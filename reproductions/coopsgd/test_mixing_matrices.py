@@ -9,9 +9,21 @@ import numpy as np
 import pandas as pd
 
 from algorithms import elastic
-from algorithms.cooperative import CooperativeSGD, value
+from algorithms.cooperative import CooperativeSGD
 from algorithms.streams import stream
-from algorithms.topology import Matrix, complete, lazy, metropolis, random_regular, ring, star, torus, uniform, zeta
+from algorithms.topology import (
+    Matrix,
+    complete,
+    lazy,
+    metropolis,
+    random_regular,
+    ring,
+    star,
+    torus,
+    uniform,
+    value,
+    zeta,
+)
 from reproductions.coopsgd import bounds, equations
 from reproductions.coopsgd.exact import Array, Quadratic, floor
 from reproductions.harness.decisions import Decision, all_of, close, exactly

@@ -19,6 +19,7 @@ from reproductions.coopsgd.grids import RECIPES, SEARCH, floors
 from reproductions.coopsgd.times import VGG16, calibrated, exposed, fitted_latency_share, iteration_seconds
 from reproductions.harness.decisions import all_of
 from reproductions.harness.figures import COLOURS, FigureFolder, name_of, panels
+from reproductions.harness.milestones import steps_to
 from reproductions.harness.plugin import decides
 from reproductions.harness.settings import Settings
 from reproductions.harness.statistics import less
@@ -60,24 +61,11 @@ def target(settings: Settings, runs: list[Run]) -> float:
     return float(np.mean([series.iloc[len(series) // 2 - 1] for series in losses]))
 
 
-def epochs_to(loss: float, run: Run) -> float:
-    """Return the epochs until a run is at a loss, between evaluations by interpolation; infinite if it never is."""
-    series = run.series("mean_train_loss")
-    reached = np.flatnonzero(series.to_numpy() <= loss)
-    if not len(reached):
-        return np.inf
-    if reached[0] == 0:
-        return float(series.index[0])
-    before, after = series.iloc[reached[0] - 1], series.iloc[reached[0]]
-    step = series.index[reached[0]] - series.index[reached[0] - 1]
-    return float(series.index[reached[0]] - step * (loss - after) / (before - after))
-
-
 def times_to(settings: Settings, runs: list[Run], member: CooperativeSGD, loss: float, speed: float) -> Matrix:
     """Return the modelled time of every seed to a loss, (seeds,), in units of the compute time of an epoch."""
     compute, link = calibrated(fitted_latency_share())
     faster = Link(link.bandwidth * speed, link.latency / speed)
-    epochs = np.array([epochs_to(loss, run) for run in select(runs, _runs(settings, member))])
+    epochs = np.array([steps_to(run, "mean_train_loss", loss) for run in select(runs, _runs(settings, member))])
     return epochs * iteration_seconds(member, VGG16, compute, faster) / compute
 
 

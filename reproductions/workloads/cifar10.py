@@ -16,7 +16,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from reproductions.workloads import cifar_files
 from reproductions.workloads.base import file_checksum
 from reproductions.workloads.images import ImageTask, Pixels
-from reproductions.workloads.resnet import ResNet
+from reproductions.workloads.resnet import ResNet, ResNet34
 from reproductions.workloads.vgg import Vgg
 
 _PAD = 4
@@ -38,7 +38,7 @@ class Cifar10:
     """
 
     name: ClassVar[str] = "cifar10"
-    net: ResNet | Vgg = field(default_factory=ResNet)
+    net: ResNet | ResNet34 | Vgg = field(default_factory=ResNet)
     train_size: int | None = None
     test_size: int | None = None
     augment: bool = True
