@@ -79,7 +79,7 @@ def test_figure3_k_m(settings: Settings, runs: list[Run], figures: FigureFolder)
     figure, axes = panels(4, width=3.4)
     shown = [("a", BY_K["RAR"]), ("e", BY_K["gossip"]), ("b", BY_M["RAR"]), ("f", BY_M["gossip"])]
     frames = [
-        _panel(axis, settings, runs, members, letter) for axis, (letter, members) in zip(axes, shown, strict=True)
+        _panel(axis, settings, runs, letter, members) for axis, (letter, members) in zip(axes, shown, strict=True)
     ]
     figure.suptitle(f"QPRSGD, {name_of(settings, 'ResNet-34', runs)}", fontsize=10)
     figures.save("figure3abef", figure, pd.concat(frames))
