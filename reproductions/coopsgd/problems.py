@@ -44,7 +44,7 @@ BOWL = Quadratic(1.0, centre=1.0, pattern="outlier")  # the pattern is for any n
 PROBLEMS: dict[str, tuple[Objective, Gaussian]] = {
     "bowl": (BOWL, Gaussian(1.0)),
     "waves": (Waves(3.0, centre=2.0), Rare(1.0)),
-    "hilltop": (Waves(1.0, centre=pi), Gaussian(0.3)),  # starts at a maximum
+    "hilltop": (Waves(1.0, centre=pi), Gaussian(3.0)),  # starts at a maximum
 }
 NOISIER: dict[str, tuple[Objective, Gaussian]] = {  # beta > 0
     "bowl, beta = 4": (BOWL, Relative(0.5, beta=4.0)),
