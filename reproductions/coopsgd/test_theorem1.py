@@ -83,7 +83,8 @@ def test_step_size(claim: Decider) -> None:
     largest = bounds.bracket(*np.meshgrid([1, 2, 4, 16, 1e3, 1e6], np.linspace(0, 1, 10_001))).max()
     below = searched([largest / 5], "the bracket of (141) over 5")
     exact = searched([r.theorem for r in worst.quadratics(bounds.eq16)], "(17) at the edge of (16)")
-    claim.decide(all_of(implied, below, exact), f"the bracket is at most {largest:.4f}")
+    beyond = exactly([_synchronous_with_beta(4.0) > 1], [True])
+    claim.decide(all_of(implied, below, exact, beyond), f"the bracket is at most {largest:.4f}")
 
 
 @decides("coopsgd-eq18-error-floor")
@@ -134,6 +135,14 @@ def _ratios(run: Descent, group: list[Run], steps: int, alternative: bool = Fals
 
 def _all_ratios(groups: Groups, alternative: bool = False) -> list[Array]:
     return [_ratios(run, group, k, alternative) for run, group in groups.items() for k in problems.whole_periods(run)]
+
+
+def _synchronous_with_beta(beta: float) -> float:
+    """Return the exact ratio to (17) of two synchronous workers on a quadratic at the edge of (16), with beta > 0."""
+    algorithm = co.fully_synchronous(2)
+    s = bounds.setting(algorithm)
+    eta = bounds.eq16(s).largest
+    return expected(algorithm, eta, Quadratic(1.0, beta=beta), 1 << 16).gradient / bounds.theorem1(s, eta, 1 << 16)
 
 
 def _climbed(beta: float) -> Decision:
