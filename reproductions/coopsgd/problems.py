@@ -86,7 +86,7 @@ def descent(
 def grid(settings: Settings) -> list[Descent]:
     """Return every member on waves at nearly the largest step size of (16), and some on other objectives."""
     cells = [("waves", member, 0.98, 16) for member in MEMBERS]
-    cells += [("bowl", member, share, 32) for member in PLAIN for share in (0.1, 0.98)]
+    cells += [("bowl", member, share, 16) for member in PLAIN for share in (0.1, 0.98)]
     cells += [("hilltop", member, 0.98, 16) for member in DESIGNS]
     longer = LONGER[settings.scale]
     drafts = [_within(bounds.eq16, member, name, share, longer * steps) for name, member, share, steps in cells]
