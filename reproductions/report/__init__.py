@@ -1,1 +1,1 @@
-"""The report: reproduced against reported, its history, and the documentation that is made from the claims."""
+"""The report: what a results folder holds, as tables and as a static site."""

@@ -12,6 +12,11 @@ from tests.report.lab import measured, night, write_results
 
 
 @pytest.fixture
+def session(tmp_path):
+    return Session(tmp_path)
+
+
+@pytest.fixture
 def history(tmp_path):
     return tmp_path / "history"
 
