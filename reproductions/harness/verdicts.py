@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -49,6 +50,10 @@ class Verdict:
     hardware: str = ""
     commit: str | None = None
     time: str = ""
+    # what `interval` is an interval of; files written before there were these fields are read as they are
+    estimate: float | None = None
+    confidence: float | None = None
+    df: float | None = None
 
 
 def open_verdict(claim: Claim, scale: str, test: str) -> Verdict:
@@ -129,6 +134,8 @@ class Decider:
         row, interval = self.verdict, decision.interval
         row.verdict, row.reason = verdict, decision.explanation
         row.interval = None if interval.low == interval.high else (interval.low, interval.high)
+        if math.isfinite(interval.estimate):
+            row.estimate, row.confidence, row.df = interval.estimate, interval.confidence, interval.df
         row.reproduced = reproduced or _text(interval)
         if runs:
             row.workload = ", ".join(sorted({str(run.provenance.get("workload", "simulation")) for run in runs}))
