@@ -39,7 +39,7 @@ class FigureFolder:
     test: str = ""
 
     def save(self, name: str, figure: Figure, frame: pd.DataFrame) -> Path:
-        """Write ``name.png``, ``name.svg``, the numbers behind them as ``.csv`` and the test that drew them as ``.json``.
+        """Write ``name.png``, ``name.svg``, their numbers as ``.csv`` and the test that drew them as ``.json``.
 
         Returns
         -------

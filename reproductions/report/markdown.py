@@ -11,7 +11,7 @@ from reproductions.harness.verdicts import VERDICTS
 from reproductions.report.errors import ReportError
 from reproductions.report.merge import Results
 from reproductions.report.papers import Paper
-from reproductions.report.results import Plot, Record
+from reproductions.report.results import Plot, Record, data_of
 from reproductions.report.tables import counts, reproduced
 from reproductions.report.vocabulary import MEANINGS, SCALES
 
@@ -49,7 +49,7 @@ def _rows(records: Iterable[Record]) -> str:
             f"`{v.id}`",
             *map(escape, (v.source, v.reported, reproduced(v), v.tolerance)),
             _verdict(v.verdict),
-            escape(v.workload),
+            escape(data_of(v)),
         )
         for v in (record.verdict for record in records)
     ]

@@ -10,9 +10,7 @@ from reproductions.harness.settings import SCALES
 from reproductions.harness.verdicts import Verdict, open_verdict
 from reproductions.report.errors import ReportError
 from reproductions.report.papers import Paper
-from reproductions.report.results import Folder, Plot, Record
-
-NO_DATA = {"not run", "crashed"}  # verdicts that come about without any workload
+from reproductions.report.results import UNDECIDED, Folder, Plot, Record
 
 
 @dataclass(frozen=True)
@@ -89,7 +87,7 @@ def _add(group: list[Record], new: Record, prefer_newest: bool) -> None:
 
 
 def _same_data(old: Verdict, new: Verdict) -> bool:
-    return old.workload == new.workload or bool({old.verdict, new.verdict} & NO_DATA)
+    return old.workload == new.workload or bool({old.verdict, new.verdict} & UNDECIDED)
 
 
 def _agree(old: Verdict, new: Verdict) -> bool:

@@ -15,6 +15,7 @@ from reproductions.report.errors import ReportError
 from reproductions.report.files import check_whole
 
 PICTURES = (".svg", ".png")
+UNDECIDED = frozenset({"not run", "crashed"})  # verdicts that say nothing about a claim, nor about the data behind it
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,11 @@ class Folder:
     path: Path
     records: tuple[Record, ...]
     plots: tuple[Plot, ...]
+
+
+def data_of(verdict: Verdict) -> str:
+    """Return the label of the data behind a verdict, or nothing if it was not decided."""
+    return "" if verdict.verdict in UNDECIDED else verdict.workload
 
 
 def read_folder(path: Path) -> Folder:

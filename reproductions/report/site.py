@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from reproductions.report import vocabulary
 from reproductions.report.errors import ReportError
 from reproductions.report.mathematics import with_formulas
 from reproductions.report.merge import Results
-from reproductions.report.results import Plot
+from reproductions.report.results import Plot, data_of
 from reproductions.report.sections import GROUPS
 from reproductions.report.tables import counts, reproduced
 from reproductions.report.views import Page, page_of
@@ -74,7 +75,13 @@ def render(results: Results, pages: Sequence[Page]) -> dict[str, str]:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"formulas": with_formulas, "reproduced": reproduced, "plain": _plain}
+    environment.filters |= {
+        "formulas": with_formulas,
+        "reproduced": reproduced,
+        "plain": _plain,
+        "data": data_of,
+        "quoted": shlex.join,
+    }
     environment.globals |= {"counts": counts, "meanings": vocabulary.MEANINGS, "verdicts": VERDICTS, "mark": MARK}
     shared = {
         "results": results,

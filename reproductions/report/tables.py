@@ -10,7 +10,7 @@ from dataclasses import asdict, fields
 
 from reproductions.harness.verdicts import VERDICTS, Verdict, table
 from reproductions.report.merge import Results
-from reproductions.report.results import Record
+from reproductions.report.results import Record, data_of
 
 
 def counts(records: Iterable[Record]) -> dict[str, int]:
@@ -70,7 +70,14 @@ def as_latex(results: Results) -> str:
 
 
 def _latex_row(v: Verdict) -> str:
-    cells = (v.source, v.reported, reproduced(v), v.tolerance, f"{v.workload}, {v.scale}", v.verdict)
+    cells = (
+        v.source,
+        v.reported,
+        reproduced(v),
+        v.tolerance,
+        ", ".join(filter(None, (data_of(v), v.scale))),
+        v.verdict,
+    )
     return " & ".join(latex(cell) for cell in cells) + r" \\"
 
 

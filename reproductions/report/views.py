@@ -12,7 +12,7 @@ from reproductions.report.commands import redraw, rerun
 from reproductions.report.files import png_size
 from reproductions.report.merge import Results, blank
 from reproductions.report.papers import Paper
-from reproductions.report.results import Plot, Record
+from reproductions.report.results import UNDECIDED, Plot, Record, data_of
 from reproductions.report.sections import Section, module, place, section_of
 from reproductions.report.tables import counts
 
@@ -142,6 +142,7 @@ def _card(paper: Paper, records: Sequence[Record], sessions: list[Mapping[str, A
     statement = blank(claim, first.scale) if claim else first
     exact = claim is None or claim.scale == "any"
     rows = [_row(record, statement, sessions, not exact and record.verdict.scale != "paper") for record in records]
+    rows.sort(key=lambda row: row.verdict.verdict in UNDECIDED)  # what was found first
     return Card(statement, claim.note if claim else "", claim.trend if claim else "", tuple(rows))
 
 
@@ -164,9 +165,9 @@ def _part(section: Section, cards: Iterable[Card], plots: Iterable[tuple[Section
 
 
 def _picture(plot: Plot, verdicts: Iterable[Verdict]) -> Picture:
-    decided = [v for v in verdicts if v.scale == plot.scale and v.verdict not in ("not run", "crashed")]
-    near = [v for v in decided if plot.test and module(v.test) == module(plot.test)]
-    data = ", ".join(sorted({v.workload for v in near or decided}))
+    home = module(plot.test) or f"/test_{plot.name}.py"  # an older plot does not say who drew it
+    found = {data_of(v) for v in verdicts if v.scale == plot.scale and module(v.test).endswith(home)}
+    data = ", ".join(sorted(found - {""}))
     png = plot.files.get(".png")
     width, height = (round(pixels * 96 / DPI) for pixels in png_size(png)) if png else (0, 0)
     return Picture(plot, f"figures/{plot.scale}/{plot.paper}", data, redraw(plot), (width, height) if png else None)
