@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
 import shutil
@@ -37,7 +38,7 @@ def _csv_problem(path: Path) -> str:
             return "it has no header"
         for row in rows:
             if len(row) != len(header):
-                return f"line {rows.line_num} has {len(row)} values under {len(header)} columns"
+                return f"line {rows.line_num} has {len(row)} of {len(header)} values"
     return ""
 
 
@@ -72,6 +73,9 @@ def publish(texts: Mapping[Path, str], folders: Mapping[Path, Path]) -> None:
     ReportError
         If something cannot be written there.
     """
+    for path in texts:
+        if path.is_dir():
+            raise ReportError(f"cannot write {path}: it is a folder")
     drafts = {path: path.with_name(f".{path.name}.{os.getpid()}") for path in texts}
     try:
         for path, draft in drafts.items():
@@ -85,7 +89,8 @@ def publish(texts: Mapping[Path, str], folders: Mapping[Path, Path]) -> None:
         raise ReportError(f"cannot write {error.filename}: {error.strerror}") from None
     finally:
         for draft in drafts.values():
-            draft.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                draft.unlink()
 
 
 def _replace_folder(path: Path, draft: Path) -> None:

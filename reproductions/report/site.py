@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import shutil
 import tempfile
@@ -45,14 +46,16 @@ def draft(results: Results, folder: Path) -> Path:
 
     The folder has the pages ``index.html`` and ``<paper>.html``, and all that they need.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    place = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    place.chmod(0o755)
     try:
-        _write(results, place)
-    except BaseException:
-        shutil.rmtree(place)
-        raise
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        place = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        with contextlib.ExitStack() as unfinished:
+            unfinished.callback(shutil.rmtree, place)
+            place.chmod(0o755)  # not private, as temporary folders are
+            _write(results, place)
+            unfinished.pop_all()
+    except OSError as error:
+        raise ReportError(f"cannot write {folder}: {error.strerror}") from None
     return place
 
 

@@ -44,6 +44,9 @@ function apply(form) {
   for (const group of document.querySelectorAll("[data-group]")) {
     group.hidden = group !== target && !group.querySelector("[data-verdict]:not([hidden])");
   }
+  for (const link of document.querySelectorAll("aside a")) {
+    link.parentElement.hidden = document.getElementById(link.hash.slice(1)).hidden;
+  }
   document.getElementById("shown").value = `${count} of ${items.length} verdicts`;
   document.getElementById("nothing").hidden = count > 0 || outside;
   keep(filter);
