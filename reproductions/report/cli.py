@@ -50,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--csv", type=Path, metavar="FILE", help="write one row a verdict with all of its fields")
     p.add_argument("--prefer", choices=["newest"], help="let the newest of verdicts that contradict each other win")
     p.add_argument(
-        "--papers", type=Path, default=HERE, metavar="DIR", help="where <paper>/claims.yaml are (default: %(default)s)"
+        "--papers", type=Path, default=HERE, metavar="DIR", help="folder with <paper>/claims.yaml, if not this suite's"
     )
     return p
 

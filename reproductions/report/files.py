@@ -27,7 +27,7 @@ def check_whole(path: Path) -> None:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         problem = str(error)
     if problem:
-        raise ReportError(f"{path} is damaged: {problem}")
+        raise ReportError(f"{path} is damaged: {problem}; make it again or remove it")
 
 
 def _csv_problem(path: Path) -> str:

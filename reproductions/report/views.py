@@ -12,7 +12,7 @@ from reproductions.report.commands import redraw, rerun
 from reproductions.report.files import png_size
 from reproductions.report.merge import Results, blank
 from reproductions.report.papers import Paper
-from reproductions.report.results import UNDECIDED, Plot, Record, data_of
+from reproductions.report.results import Plot, Record, data_of
 from reproductions.report.sections import Section, module, place, section_of
 from reproductions.report.tables import counts
 
@@ -142,7 +142,6 @@ def _card(paper: Paper, records: Sequence[Record], sessions: list[Mapping[str, A
     statement = blank(claim, first.scale) if claim else first
     exact = claim is None or claim.scale == "any"
     rows = [_row(record, statement, sessions, not exact and record.verdict.scale != "paper") for record in records]
-    rows.sort(key=lambda row: row.verdict.verdict in UNDECIDED)  # what was found first
     return Card(statement, claim.note if claim else "", claim.trend if claim else "", tuple(rows))
 
 

@@ -41,7 +41,7 @@ return [...document.body.querySelectorAll("*")]
   .filter((e) => ratio(e) < 4.5).map((e) => `${e.tagName}.${e.className} ${e.textContent.slice(0, 40)}: ${ratio(e)}`);
 """
 WIDER = """
-return [...document.querySelectorAll("body *")].filter((e) => e.checkVisibility() && !e.closest("pre, .formula"))
+return [...document.querySelectorAll("body *")].filter((e) => e.checkVisibility() && !e.closest("pre, blockquote, dd"))
   .filter((e) => e.getBoundingClientRect().right > innerWidth + 1).map((e) => `${e.tagName}.${e.className}`);
 """
 

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from reproductions.report.mathematics import with_formulas
@@ -17,6 +19,11 @@ def test_a_text_of_commands_is_one_formula() -> None:
 
 def test_a_formula_that_a_quote_has_cut_off_is_set_all_the_same() -> None:
     assert "<mi>A</mi>" in with_formulas(r"\mathbb{E}(W_t) \right) A_n = A_n")
+
+
+def test_a_long_formula_goes_on_in_the_next_line_outside_of_brackets() -> None:
+    lines = with_formulas(r"a = (b + c) + \left( d - e \right) - f").split("<wbr>")
+    assert [re.sub("<[^>]*>", "", line) for line in lines] == ["a", "=(b+c)", "+(d−e)", "−f"]
 
 
 @pytest.mark.parametrize("broken", [r"\frac{", r"\begin{array} a"])
