@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from reproductions.harness.settings import SCALES
 from reproductions.report import markdown, site, tables
 from reproductions.report.errors import ReportError
 from reproductions.report.files import publish
@@ -48,6 +49,9 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--latex", type=Path, metavar="FILE", help="write a booktabs longtable")
     p.add_argument("--csv", type=Path, metavar="FILE", help="write one row a verdict with all of its fields")
+    p.add_argument(
+        "--scale", choices=SCALES, action="append", help="report this scale only; can be given several times"
+    )
     p.add_argument("--prefer", choices=["newest"], help="let the newest of verdicts that contradict each other win")
     p.add_argument(
         "--papers", type=Path, default=HERE, metavar="DIR", help="folder with <paper>/claims.yaml, if not this suite's"
@@ -70,7 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def read(options: argparse.Namespace) -> Results:
     """Read and merge the folders that the command line names."""
-    folders = [read_folder(path) for path in options.folders or [Path("results")]]
+    paths, scales = options.folders or [Path("results")], options.scale or SCALES
+    folders = [read_folder(path, scales) for path in paths]
     return merge(folders, load_papers(options.papers), options.prefer == "newest")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -75,8 +75,8 @@ def data_of(verdict: Verdict) -> str:
     return "" if verdict.verdict in UNDECIDED else verdict.workload
 
 
-def read_folder(path: Path) -> Folder:
-    """Read a results folder.
+def read_folder(path: Path, scales: Sequence[str] = SCALES) -> Folder:
+    """Read some scales of a results folder.
 
     Raises
     ------
@@ -85,12 +85,12 @@ def read_folder(path: Path) -> Folder:
     """
     if not path.is_dir():
         raise ReportError(f"there is no results folder {path}")
-    files = [path / scale / "verdicts.json" for scale in SCALES if (path / scale / "verdicts.json").exists()]
+    files = [path / scale / "verdicts.json" for scale in scales if (path / scale / "verdicts.json").exists()]
     if not files:
-        expected = " or ".join(f"{scale}/verdicts.json" for scale in SCALES)
+        expected = " or ".join(f"{scale}/verdicts.json" for scale in scales)
         raise ReportError(f"the results folder {path} is empty: it has no {expected}; pytest reproductions/ makes one")
     records = [record for file in files for record in _records(file)]
-    plots = [plot for scale in SCALES for plot in _plots(path / scale)]
+    plots = [plot for scale in scales for plot in _plots(path / scale)]
     return Folder(path, tuple(records), tuple(plots))
 
 

@@ -91,6 +91,16 @@ def test_a_readme_without_its_markers_stays_as_it_is(
     assert readme.read_text() == text
 
 
+def test_only_the_scales_asked_for_are_reported(
+    results: Path, papers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_verdicts(results, "small", verdicts(papers, "small")[:1])
+    assert tabulate(results, papers, "--scale", "small") == 0
+    assert "1 reproduced, 15 not run" in capsys.readouterr().out
+    assert tabulate(results, papers, "--scale", "paper") == 2
+    assert "it has no paper/verdicts.json" in capsys.readouterr().err
+
+
 def test_several_folders_are_one_table(
     results: Path, papers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
