@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -12,17 +11,16 @@ from torch import Tensor
 
 from algorithms.algorithm import Algorithm
 from algorithms.rps import ModelAveraging
-from reproductions.harness.claims import load_claims
 from reproductions.harness.context import Context
 from reproductions.harness.figures import FigureFolder
 from reproductions.harness.provenance import provenance
 from reproductions.harness.settings import Settings
 from reproductions.harness.store import Run
-from reproductions.harness.verdicts import Decider, open_verdict
 from reproductions.rps import bounds, test_lemmas, test_rates, test_theorem1, theory
 from reproductions.rps.bounds import Setting
 from reproductions.rps.theory import Simulation
 from reproductions.workloads.objectives import Quadratic
+from tests.reproductions.red import assert_red
 from tests.reproductions.rps.wrong import DropsIgnored, NoAveraging, OwnBlockTwice, PreStepFallback
 
 SETTINGS = Settings(seeds=6)
@@ -61,18 +59,6 @@ def chosen(experiments: Simulations, roles: Sequence[str], algorithm: Algorithm)
         for e in experiments
         if e.role in roles
     ]
-
-
-def decider(claim_id: str) -> Decider:
-    claim = load_claims(Path(test_lemmas.__file__).with_name("claims.yaml"))[claim_id]
-    return Decider(claim, open_verdict(claim, "smoke", "test"))
-
-
-def assert_red(claim_id: str, decide: Callable[[Decider], None]) -> None:
-    claim = decider(claim_id)
-    with pytest.raises(pytest.fail.Exception, match="deviates"):
-        decide(claim)
-    assert claim.verdict.verdict == "deviates"
 
 
 @pytest.mark.parametrize(
