@@ -30,7 +30,6 @@ from reproductions.harness.descent import Descent
 from reproductions.harness.figures import FigureFolder
 from reproductions.harness.settings import Settings
 from reproductions.harness.verdicts import Decider
-from tests.reproductions import deciding
 from tests.reproductions.coopsgd.wrong import (
     AuxiliaryGradients,
     EveryStep,
@@ -41,7 +40,7 @@ from tests.reproductions.coopsgd.wrong import (
     alternative,
     wrong,
 )
-from tests.reproductions.deciding import simulate
+from tests.reproductions.lab import assert_red, simulate
 
 SETTINGS = Settings(seeds=4)
 Kind = type[CooperativeSGD]
@@ -52,10 +51,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(descent, "FEWEST", SETTINGS.seeds)
     for module in (test_corollaries, test_figure2, test_mixing_matrices, test_theorem1):
         monkeypatch.setattr(module, "_draw", lambda *_: None)
-
-
-def assert_red(claim_id: str, decide: Callable[[Decider], None]) -> None:
-    deciding.assert_red(test_theorem1, claim_id, decide)
 
 
 def with_algorithm(experiments: Sequence[Descent], kind: Kind) -> list[Descent]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import pytest
@@ -14,12 +14,10 @@ from reproductions.harness import descent
 from reproductions.harness.descent import Simulation
 from reproductions.harness.figures import FigureFolder
 from reproductions.harness.settings import Settings
-from reproductions.harness.verdicts import Decider
 from reproductions.rps import bounds, test_lemmas, test_rates, test_theorem1
 from reproductions.rps.bounds import Setting
 from reproductions.workloads.objectives import Quadratic
-from tests.reproductions import deciding
-from tests.reproductions.deciding import simulate
+from tests.reproductions.lab import assert_red, simulate
 from tests.reproductions.rps.wrong import DropsIgnored, NoAveraging, OwnBlockTwice, PreStepFallback
 
 SETTINGS = Settings(seeds=6)
@@ -47,10 +45,6 @@ def chosen(experiments: Simulations, roles: Sequence[str], algorithm: Algorithm)
         for e in experiments
         if e.role in roles
     ]
-
-
-def assert_red(claim_id: str, decide: Callable[[Decider], None]) -> None:
-    deciding.assert_red(test_lemmas, claim_id, decide)
 
 
 @pytest.mark.parametrize(
