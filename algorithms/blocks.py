@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+CHUNK, BIG_CHUNK = 1 << 15, 1 << 21
 
-def chunks(row: Tensor) -> list[slice]:
+
+def chunks(row: Tensor, size: int = CHUNK) -> list[slice]:
     """Cut a 1-d row into pieces that stay in the cache of a CPU between additions; a GPU takes it whole."""
-    size = 1 << 15 if row.device.type == "cpu" else max(1, row.numel())
+    size = size if row.device.type == "cpu" else max(1, row.numel())
     return [slice(start, min(start + size, row.numel())) for start in range(0, row.numel(), size)]
 
 
@@ -21,6 +23,20 @@ def partition(length: int, parts: int) -> list[slice]:
     small, longer = divmod(length, parts)
     ends = np.cumsum([small + (i < longer) for i in range(parts)])
     return [slice(int(end) - small - (i < longer), int(end)) for i, end in enumerate(ends)]
+
+
+class Buffers:
+    """Scratch memory by name."""
+
+    def __init__(self) -> None:
+        self._memory: dict[tuple[str, torch.dtype, torch.device], Tensor] = {}
+
+    def __call__(self, name: str, elements: int, like: Tensor) -> Tensor:
+        """Return uninitialised (elements,) memory, the same memory whenever the name is the same."""
+        key = (name, like.dtype, like.device)
+        if key not in self._memory or self._memory[key].numel() < elements:
+            self._memory[key] = torch.empty(elements, dtype=like.dtype, device=like.device)
+        return self._memory[key][:elements]
 
 
 def ordered_mean(blocks: Sequence[Tensor], out: Tensor) -> Tensor:
@@ -36,21 +52,39 @@ def ordered_mean(blocks: Sequence[Tensor], out: Tensor) -> Tensor:
 
 
 def weighted_sums(
-    rows: Mapping[int, Tensor], columns: Sequence[NDArray[np.float64]], outputs: Sequence[Tensor], scratch: Tensor
+    rows: Mapping[int, Tensor],
+    weights: NDArray[np.float64],
+    targets: Sequence[int],
+    outputs: Sequence[Tensor],
+    buffer: Callable[[int], Tensor],
 ) -> None:
-    """Write sum_j column[j] rows[j] into one output for every column, adding in ascending order of j.
+    """Write sum_j W[j, i] rows[j] into one output for every target i, adding in ascending order of j.
 
-    Outputs may be among the rows: `scratch`, a chunk for every output, holds the sums until no row is needed any more.
+    Outputs may be among the rows. Scratch memory from `buffer`, of so many elements, holds several sums until no row is
+    needed any more; a single one ends in its output at once, and stays there all along if row i itself comes first.
     """
-    if not outputs:
-        return
-    terms = [[(j, float(column[j])) for j in np.flatnonzero(column).tolist()] for column in columns]
-    for part in chunks(outputs[0]):
-        totals = scratch.view(len(outputs), -1)[:, : part.stop - part.start]
-        for total, weighted in zip(totals, terms, strict=True):
-            (first, weight), *others = weighted
-            torch.mul(rows[first][part], weight, out=total)
-            for j, weight in others:
-                total.add_(rows[j][part], alpha=weight)
-        for output, total in zip(outputs, totals, strict=True):
-            output[part] = total
+    terms, alone = [_terms(weights[:, i], i) for i in targets], len(targets) == 1
+    size = BIG_CHUNK if alone else CHUNK  # one sum is fastest in few long passes
+    for part in chunks(outputs[0], size) if outputs else []:
+        finished, width = [output[part] for output in outputs], part.stop - part.start
+        in_place = alone and terms[0][0][0] == targets[0]
+        totals = finished if in_place else list(buffer(len(outputs) * width).view(-1, width))
+        for term, total, output in zip(terms, totals, finished, strict=True):
+            _add(term, {j: rows[j][part] for j, _ in term}, total, output if alone else total)
+        for total, output in zip(totals, finished, strict=True) if not alone else []:
+            output.copy_(total)
+
+
+def _terms(column: NDArray[np.float64], own: int) -> list[tuple[int, float]]:
+    """Return the rows of a sum with their weights; one of weight zero if there is no other."""
+    return [(j, float(column[j])) for j in np.flatnonzero(column).tolist() or [own]]
+
+
+def _add(terms: Sequence[tuple[int, float]], rows: Mapping[int, Tensor], total: Tensor, out: Tensor) -> None:
+    """Write a weighted sum of rows into `out`, with intermediate sums in `total`."""
+    for position, (j, weight) in enumerate(terms, start=1):
+        target = out if position == len(terms) else total
+        if position == 1:
+            torch.mul(rows[j], weight, out=target)
+        else:
+            torch.add(total, rows[j], alpha=weight, out=target)

@@ -8,8 +8,10 @@ averaging step waits for what is not there yet. Sums run in the order of `World.
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, NamedTuple
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 from torch import Tensor
@@ -21,6 +23,9 @@ from algorithms.world import World
 
 if TYPE_CHECKING:
     from mpi4py import MPI
+
+
+T = TypeVar("T")
 
 
 class Routes(NamedTuple):
@@ -61,7 +66,6 @@ class Overlap:
         self.workers = [i for i in world.local if i < world.workers - v]
         self.anchors = [i for i in world.local if i >= world.workers - v]
         self.side = World(_own_channel(world), world.workers, wait=poll)
-        self.thread = ThreadPoolExecutor(1, "auxiliary variables")
         self.pending: Future[dict[int, Tensor]] | None = None
 
     def mix(self, x: Tensor) -> None:
@@ -71,7 +75,7 @@ class Overlap:
         self.world.count(x, self.weights != 0)
         neighbours = self.world.fetch(x, self.routes.between_workers)
         self.world.combine(x, anchors | neighbours, self.weights, self.workers)
-        self.pending = self.thread.submit(self._update, x, models)
+        self.pending = _in_background(self._update, x, models)
 
     def settle(self) -> None:
         """Wait for the background: afterwards x is X W everywhere."""
@@ -86,6 +90,22 @@ class Overlap:
     def _broadcast(self, x: Tensor) -> dict[int, Tensor]:
         rows = self.side.fetch(x, self.routes.to_workers, "anchors")
         return {worker: row for worker, row in rows.items() if worker not in self.workers}
+
+
+def _in_background(
+    work: Callable[[Tensor, Tensor], dict[int, Tensor]], *arguments: Tensor
+) -> Future[dict[int, Tensor]]:
+    """Start work in a thread that does not keep a process alive: a rank that raises has to end, and end the others."""
+    future: Future[dict[int, Tensor]] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work(*arguments))
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future
 
 
 def _own_channel(world: World) -> MPI.Comm | None:

@@ -11,11 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from algorithms.blocks import chunks, ordered_mean, partition, weighted_sums
+from algorithms.blocks import Buffers, ordered_mean, partition, weighted_sums
 from algorithms.network import Delivered, Lossless, Network, Traffic
 from algorithms.streams import stream
 from algorithms.transport import Parcels, Wait, exchange, spin
@@ -71,9 +70,10 @@ class World:
         self.seed = seed
         self.shards = [range(part.start, part.stop) for part in partition(workers, self.ranks)]
         self.local = self.shards[self.rank]
+        self.others = [rank for rank in range(self.ranks) if rank != self.rank]
         self.home = [rank for rank, shard in enumerate(self.shards) for _ in shard]
         self.traffic = Traffic(workers)
-        self._scratch: dict[tuple[str, torch.dtype, torch.device], Tensor] = {}
+        self.buffer = Buffers()
         self._resources: dict[str, object] = {}
 
     def stream(self, purpose: str, worker: int = 0, step: int = 0) -> np.random.Generator:
@@ -160,6 +160,7 @@ class World:
 
     # ------------------------------------------------------------------------------------- reliable collectives
 
+<<<<<<< HEAD
     def shift(self, x: Tensor, by: int = 1, lengths: Lengths | None = None) -> Tensor:
         """Pass rows around the ring: worker i receives the row of worker ``(i - by) mod n``.
 
@@ -181,6 +182,16 @@ class World:
         routes[np.arange(self.workers), (np.arange(self.workers) + by) % self.workers] = True
         self.count(x, routes, lengths)
         rows = self.fetch(x, routes, lengths=lengths)
+=======
+    def shift(self, x: Tensor, by: int = 1) -> Tensor:
+        """Pass (local, d) rows around the ring: worker i receives the row of worker ``(i - by) mod n``.
+
+        The (local, d) tensor is overwritten by the next call.
+        """
+        routes = np.roll(np.eye(self.workers, dtype=np.bool_), by, axis=1)
+        self.count(x, routes)
+        rows = self.fetch(x, routes)
+>>>>>>> f4657e5b64fcd10f33fb78776797db6be89b8616
         moved = self.buffer("shift", x.numel(), x).view_as(x)
         for i, worker in enumerate(self.local):
             row = rows[(worker - by) % self.workers]
@@ -207,8 +218,7 @@ class World:
     def combine(self, x: Tensor, rows: dict[int, Tensor], weights: NDArray[np.float64], targets: Sequence[int]) -> None:
         """Replace the rows of x that belong to the local workers `targets` by sum_j W[j, i] rows[j], j ascending."""
         outputs = [x[i - self.local.start] for i in targets]
-        scratch = self.buffer("mix", len(targets) * chunks(x[0])[0].stop, x)
-        weighted_sums(rows, [weights[:, i] for i in targets], outputs, scratch)
+        weighted_sums(rows, weights, targets, outputs, lambda elements: self.buffer("mix", elements, x))
 
     def allreduce(self, x: Tensor) -> Tensor:
         """Return the mean over all n workers of (local, d) rows, as a (d,) tensor on every rank; see `mean`.
@@ -235,16 +245,15 @@ class World:
         received = self.buffer("mean/rows", len(remote) * width, x).view(len(remote), width)
         columns = dict(zip(remote, received, strict=True))
         columns |= {worker: x[i, mine] for i, worker in enumerate(self.local)}
-        others = [rank for rank in range(self.ranks) if rank != self.rank]
         self._exchange(
-            {rank: list(x[:, parts[rank]]) for rank in others},
-            {rank: [columns[worker] for worker in self.shards[rank]] for rank in others},
+            {rank: list(x[:, parts[rank]]) for rank in self.others},
+            {rank: [columns[worker] for worker in self.shards[rank]] for rank in self.others},
         )
         mean = self.buffer("mean", x.shape[1], x)
         ordered_mean([columns[worker] for worker in range(self.workers)], out=mean[mine])
         self._exchange(
-            {rank: [mean[mine]] for rank in others},
-            {rank: [mean[parts[rank]]] for rank in others},
+            {rank: [mean[mine]] for rank in self.others},
+            {rank: [mean[parts[rank]]] for rank in self.others},
         )
         return mean
 
@@ -252,10 +261,9 @@ class World:
         """Return the rows of all n workers, (n, ...), on every rank, outside the ledger."""
         rows = x.new_empty((self.workers, *x.shape[1:]))
         rows[self._rows()] = x
-        others = [rank for rank in range(self.ranks) if rank != self.rank]
         self._exchange(
-            {rank: [x.flatten()] for rank in others},
-            {rank: [rows[self.shards[rank].start : self.shards[rank].stop].view(-1)] for rank in others},
+            {rank: [x.flatten()] for rank in self.others},
+            {rank: [rows[self.shards[rank].start : self.shards[rank].stop].view(-1)] for rank in self.others},
         )
         return rows
 
@@ -272,6 +280,7 @@ class World:
         np.fill_diagonal(nbytes, 0)
         self.traffic.record(nbytes, arrives)
 
+<<<<<<< HEAD
     def buffer(self, name: str, elements: int, like: Tensor) -> Tensor:
         """Return uninitialised (elements,) scratch memory, the same memory whenever the name is the same."""
         key = (name, like.dtype, like.device)
@@ -283,6 +292,11 @@ class World:
         """Enter into the ledger one phase: worker j sends (the first elements of) its row to i if ``routes[j, i]``."""
         width = np.full(self.workers, x.shape[1]) if lengths is None else lengths
         self._count(routes * width[:, None], x.element_size(), np.ones_like(routes))
+=======
+    def count(self, x: Tensor, routes: Delivered) -> None:
+        """Enter into the ledger one phase: worker j sends its row of x to i wherever ``routes[j, i]``."""
+        self._count(routes * x.shape[1], x.element_size(), np.ones_like(routes))
+>>>>>>> f4657e5b64fcd10f33fb78776797db6be89b8616
 
     def fetch(
         self, x: Tensor, routes: Delivered, name: str = "rows", lengths: Lengths | None = None
@@ -301,11 +315,18 @@ class World:
         received = self.buffer(name, sum(width[worker] for worker in needed), x)
         rows |= dict(zip(needed, received.split([width[worker] for worker in needed]), strict=True))
         sends, receives = Parcels(list), Parcels(list)
+<<<<<<< HEAD
         for rank, shard in enumerate(self.shards):
             if rank != self.rank:
                 wanted = np.flatnonzero(routes[self._rows(), shard.start : shard.stop].any(axis=1))
                 sends[rank] = [rows[self.local[i]] for i in wanted.tolist()]
                 receives[rank] = [rows[worker] for worker in needed if worker in shard]
+=======
+        for rank in self.others:
+            wanted = np.flatnonzero(routes[self._rows(), self.shards[rank]].any(axis=1))
+            sends[rank] = [x[i] for i in wanted.tolist()]
+            receives[rank] = [rows[worker] for worker in needed if worker in self.shards[rank]]
+>>>>>>> f4657e5b64fcd10f33fb78776797db6be89b8616
         self._exchange(sends, receives)
         return rows
 

@@ -112,18 +112,19 @@ def duration(run: Run) -> float:
 
 
 def concurrency(run: Run) -> float:
-    """Return the share of workers that compute while auxiliary variables communicate, averaged over that time.
+    """Return which share of its workers computes while an auxiliary variable communicates, averaged over that time.
 
     Counted until the first worker has made all its updates.
     """
-    frame = intervals(run)
+    frame, m, linked = intervals(run), _workers(run), run.experiment.algorithm.W != 0  # type: ignore[attr-defined]
     busy = frame[frame["kind"] == "compute"]
     horizon = busy.groupby("worker")["end"].max().min()
-    talk = frame[(frame["worker"] >= _workers(run)) & (frame["kind"] == "communicate") & (frame["start"] < horizon)]
+    talk = frame[(frame["worker"] >= m) & (frame["kind"] == "communicate") & (frame["start"] < horizon)]
     low = np.maximum.outer(talk["start"].to_numpy(), busy["start"].to_numpy())
     high = np.minimum.outer(talk["end"].clip(upper=horizon).to_numpy(), busy["end"].to_numpy())
-    seconds = (talk["end"].clip(upper=horizon) - talk["start"]).sum()
-    return float((high - low).clip(min=0).sum() / (seconds * _workers(run)))
+    both = (high - low).clip(min=0) * linked[np.ix_(talk["worker"], busy["worker"])]
+    members = linked[talk["worker"], :m].sum(axis=1)
+    return float(both.sum() / ((talk["end"].clip(upper=horizon) - talk["start"]) * members).sum())
 
 
 def _workers(run: Run) -> int:
@@ -135,7 +136,8 @@ def _workers(run: Run) -> int:
 
 def chart(runs: Sequence[Run], titles: Sequence[str]) -> tuple[Figure, pd.DataFrame]:
     """Draw the lanes of runs below each other on one axis of time; return the figure and the intervals in it."""
-    figure, axes = panels(len(runs), width=9, height=1.7, stacked=True)
+    lanes = max(run.experiment.workers for run in runs)
+    figure, axes = panels(len(runs), width=9, height=0.6 + 0.25 * lanes, stacked=True)
     frames = []
     for axis, run, title in zip(axes, runs, titles, strict=True):
         frame = intervals(run)

@@ -44,7 +44,7 @@ BOWL = Quadratic(1.0, centre=1.0, pattern="outlier")  # the pattern is for any n
 PROBLEMS: dict[str, tuple[Objective, Gaussian]] = {
     "bowl": (BOWL, Gaussian(1.0)),
     "waves": (Waves(3.0, centre=2.0), Rare(1.0)),
-    "hilltop": (Waves(1.0, centre=pi), Gaussian(0.3)),  # starts at a maximum
+    "hilltop": (Waves(1.0, centre=pi), Gaussian(3.0)),  # starts at a maximum
 }
 NOISIER: dict[str, tuple[Objective, Gaussian]] = {  # beta > 0
     "bowl, beta = 4": (BOWL, Relative(0.5, beta=4.0)),
@@ -86,7 +86,7 @@ def descent(
 def grid(settings: Settings) -> list[Descent]:
     """Return every member on waves at nearly the largest step size of (16), and some on other objectives."""
     cells = [("waves", member, 0.98, 16) for member in MEMBERS]
-    cells += [("bowl", member, share, 32) for member in PLAIN for share in (0.1, 0.98)]
+    cells += [("bowl", member, share, 16) for member in PLAIN for share in (0.1, 0.98)]
     cells += [("hilltop", member, 0.98, 16) for member in DESIGNS]
     longer = LONGER[settings.scale]
     drafts = [_within(bounds.eq16, member, name, share, longer * steps) for name, member, share, steps in cells]

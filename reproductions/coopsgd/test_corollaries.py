@@ -71,8 +71,10 @@ def test_first_part(claim: Decider, runs: list[Run], figures: FigureFolder) -> N
     implied = searched(conditions, "(16) at the K of (147)")
     same = close(substituted, np.ones(len(substituted)), rtol=0, atol=1e-9)
     measured = at_most_one(_over(run, g, bounds.corollary1) for run, g in by_setting(runs, Descent, *RUN).items())
-    text = f"{measured.interval.estimate:.3f} of the bound in runs, {exact.interval.estimate:.3f} on quadratics"
-    claim.decide(all_of(measured, exact, implied, same, _follows(runs)), text, runs)
+    slopes = _slopes(_pasgd)
+    rate = all_of(*(within(line.interval, -0.52, -0.48) for line in slopes))
+    text = f"{exact.interval.estimate:.3f} of the bound; {_slope_text(*slopes)}"
+    claim.decide(all_of(measured, exact, implied, same, rate, _follows(runs)), text, runs)
 
 
 @decides("coopsgd-cor1-second")

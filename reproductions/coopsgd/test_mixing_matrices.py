@@ -126,10 +126,14 @@ def _minimum(function: Callable[[float], float], low: float, high: float) -> flo
     return low
 
 
-def _network_error(m: int, alpha: float) -> float:
-    """Return the exact network error of EASGD on a flat objective for K = inf, over eta^2 sigma^2."""
-    algorithm = CooperativeSGD(1, value(elastic.elastic(np.eye(m), alpha)), 1)
+def _network_error(m: int, mixing: Matrix) -> float:
+    """Return the exact network error on a flat objective for K = inf, over eta^2 sigma^2; tau = 1, v = n - m."""
+    algorithm = CooperativeSGD(1, value(mixing), len(mixing) - m)
     return floor(algorithm, 1.0, Quadratic(0.0), 1 << 12).consensus / m
+
+
+def _elastic_error(alpha: float, m: int = 8) -> float:
+    return _network_error(m, elastic.elastic(np.eye(m), alpha))
 
 
 @decides("coopsgd-eq20-zeta-easgd")
@@ -166,7 +170,7 @@ def test_best_alpha(claim: Decider, figures: FigureFolder) -> None:
     searched = np.array([best(np.eye(m)) for m in WORKERS])
     printed = [[2 / (m + 2), m / (m + 2)] for m in WORKERS]
     code = [elastic.best_alpha(np.eye(m)) for m in WORKERS]
-    exact = _minimum(lambda alpha: _network_error(8, alpha), 0.1, 0.222)
+    exact = _minimum(_elastic_error, 0.1, 0.222)
     _draw(figures, 8, exact)
     decision = all_of(
         close(searched, printed, rtol=0, atol=1e-9),
@@ -204,11 +208,16 @@ def test_zeta_of_generalized_elastic_averaging(claim: Decider) -> None:
     claim.decide(close(found, printed, rtol=0, atol=1e-9), f"{len(GRAPHS)} graphs, alpha to 1.2 of 2/(m+1)")
 
 
+def lemma2(m: int, z: float) -> tuple[float, float]:
+    """Return the best alpha of Lemma 2 and the zeta' that it makes."""
+    return (1 + z) / (m + 1 + z), m * z / (m + 1 + z)
+
+
 @decides("coopsgd-lemma2-best-alpha")
 def test_best_alpha_of_lemma2(claim: Decider) -> None:
     matrices = [w for w in GRAPHS.values() if second(w) > 1e-9]
     searched = np.array([best(w) for w in matrices])
-    printed = [[(1 + z) / (m + 1 + z), m * z / (m + 1 + z)] for m, z in ((len(w), second(w)) for w in matrices)]
+    printed = [lemma2(len(w), second(w)) for w in matrices]
     code = [elastic.best_alpha(w) for w in matrices]
     decision = all_of(
         close(searched, printed, rtol=0, atol=1e-8), close(code, np.array(printed)[:, 0], rtol=0, atol=1e-12)
@@ -221,14 +230,17 @@ def test_best_alpha_of_lemma2(claim: Decider) -> None:
 def test_an_auxiliary_variable_lowers_the_floor(claim: Decider) -> None:
     smaller, at_eta, at_effective = [], [], []
     for m, z in product((2, 3, 8, 64, 1024), np.linspace(0.01, 0.999, 100)):
-        after = m * z / (m + 1 + z)
+        _, after = lemma2(m, z)
         before, errors = bounds.network_error(1, z), bounds.network_error(1, after)
         smaller.append(after < z)
         at_eta.append(errors < before)
         at_effective.append(errors * (1 + 1 / m) ** 2 < before)
     from_matrices = [best(w)[1] < second(w) for w in GRAPHS.values() if second(w) > 1e-9]
     holds = [*smaller, *at_eta, *at_effective, *from_matrices]
-    claim.decide(exactly(holds, [True] * len(holds)), "at equal eta and at equal eta_eff, zeta in (0, 1)")
+    ring8 = uniform(ring(8))
+    exact = [_network_error(8, ring8), _network_error(8, elastic.elastic(ring8, elastic.best_alpha(ring8)))]
+    decision = all_of(exactly(holds, [True] * len(holds)), close(exact, [0.511, 0.233], rtol=0, atol=5e-4))
+    claim.decide(decision, "at equal eta and at equal eta_eff, zeta in (0, 1)")
 
 
 # -------------------------------------------------------------------------------------------------- PASGD and D-PSGD
@@ -272,11 +284,11 @@ def _draw(figures: FigureFolder, m: int, exact: float) -> None:
     figure, (left, right) = panels(2, width=4.4)
     alphas = np.linspace(0.02, 2 / (m + 1) - 0.002, 120)
     zetas = np.array([second(elastic.elastic(np.eye(m), alpha)) for alpha in alphas])
-    bound, errors = bounds.network_error(1, zetas), np.array([_network_error(m, alpha) for alpha in alphas])
+    bound, errors = bounds.network_error(1, zetas), np.array([_elastic_error(alpha, m) for alpha in alphas])
     left.plot(alphas, zetas, color=COLOURS[0])
     right.semilogy(alphas, bound, "--", color=COLOURS[0], label="bound in (17)")
     right.semilogy(alphas, errors, "-", color=COLOURS[1], label="exact, flat objective")
-    right.plot([exact], [_network_error(m, exact)], "o", color=COLOURS[1], label=f"smallest at {exact:.4f}")
+    right.plot([exact], [_elastic_error(exact, m)], "o", color=COLOURS[1], label=f"smallest at {exact:.4f}")
     for axis in (left, right):
         for alpha, style, name in ((0.9 / m, ":", "0.9/m"), (2 / (m + 2), "-", "2/(m+2)")):
             axis.axvline(alpha, color="black", ls=style, lw=0.8, label=name)

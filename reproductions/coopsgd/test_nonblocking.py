@@ -89,7 +89,7 @@ def _draw(figures: FigureFolder, simulated: dict[str, list[float]]) -> None:
         axis.plot(RATIOS, 100 * np.array(curve), label=name)
     axis.axhline(100 * PRINTED, color="black", ls="--", lw=1, label="printed, 67 %")
     axis.axhline(50, color="black", ls=":", lw=1, label="bound, one half")
-    axis.set(xscale="log", ylim=(0, 80), xlabel="exchange / mean compute of a period", ylabel="time saved [%]")
+    axis.set(xscale="log", ylim=(-40, 80), xlabel="exchange / mean compute of a period", ylabel="time saved [%]")
     axis.legend(fontsize=7, title="compute times of 8 workers", title_fontsize=8)
     frame = pd.DataFrame({"exchange": RATIOS} | lines)
     figures.save("figure4c", figure, frame)

@@ -115,6 +115,8 @@ def _draw(figures: FigureFolder, savings: list[float]) -> None:
         axis.plot(100 * SHARES, line, label=name)
     axis.axhline(100 * times.DPSGD_SAVING, color="black", ls="--", lw=1, label="printed, about 10 %")
     axis.plot(100 * times.fitted_latency_share(), 100 * times.DPSGD_SAVING, "ko", ms=5)
-    axis.set(xlabel="latency, share of communication [%]", ylabel="time saved by D-PSGD on a ring of 4 [%]")
+    axis.set(
+        xlim=(0, 100), xlabel="latency, share of communication [%]", ylabel="time saved by D-PSGD on a ring of 4 [%]"
+    )
     axis.legend(fontsize=7, title="fully synchronous SGD by", title_fontsize=8)
     figures.save("figure7_dpsgd_time", figure, pd.DataFrame({"latency_share": SHARES} | lines))

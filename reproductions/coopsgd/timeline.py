@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
@@ -53,7 +52,11 @@ class Recorder:
         """Record what happens inside as an event."""
         start = time.monotonic()
         yield
-        self.events.append(Event(phase, self.seen[phase], start, time.monotonic()))
+        self.add(phase, start, time.monotonic())
+
+    def add(self, phase: str, start: float, end: float) -> None:
+        """Record an event."""
+        self.events.append(Event(phase, self.seen[phase], start, end))
         self.seen[phase] += 1
 
     def reset(self) -> None:
@@ -154,15 +157,16 @@ class Timeline(Experiment):
         self, world: World, x: Tensor, g: Tensor, record: Recorder, iterations: int, compute: ShiftedExponential
     ) -> None:
         for t in range(iterations):
-            averages, step = (t + 1) % self.algorithm.tau == 0, partial(self.algorithm.step, world, x, g, {}, t, lr=0.1)
+            begin, sent = time.monotonic(), world.traffic.busiest_messages
             if world.rank < self.algorithm.workers:
-                with record("compute"):
-                    time.sleep(compute.seconds(self.seed, world.rank, t))
-                    if not averages:
-                        step()
-            if averages:
-                with record("average"):
-                    step()
+                time.sleep(compute.seconds(self.seed, world.rank, t))
+            arrived = time.monotonic()
+            self.algorithm.step(world, x, g, {}, t, lr=0.1)
+            averaged, done = world.traffic.busiest_messages > sent, time.monotonic()
+            if world.rank < self.algorithm.workers:
+                record.add("compute", begin, arrived if averaged else done)
+            if averaged:
+                record.add("average", arrived, done)
         self.algorithm.settle(world, x)
 
     def _log(self, context: Context, record: Recorder) -> None:

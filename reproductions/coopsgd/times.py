@@ -1,6 +1,6 @@
 """Time model: seconds of an iteration of A(tau, W, v) = compute + what the ledger of `World` counts, over a link.
 
-A worker computes tau iterations and then averages. What an averaging sends is read off the ledger of one that was made,
+A worker computes tau iterations and then averages. What a period sends is read off the ledger of one that was made,
 never from a formula beside the code. With `overlap`, models travel to the auxiliary variables and new auxiliary
 variables back while workers compute, one after the other: a period is then the longer of the two, plus the messages
 among workers, which wait for the models of this very step.
@@ -33,7 +33,7 @@ VGG16 = 14_728_266  # floats of a VGG-16 with batch norm for 32 x 32 images; onl
 
 @dataclass(frozen=True)
 class Volume:
-    """What the busiest worker sends or receives in one averaging: messages, and floats as a multiple of a model's."""
+    """What the busiest worker sends or receives in one period: messages, and floats as a multiple of a model's."""
 
     messages: float
     models: float
@@ -44,17 +44,18 @@ class Volume:
 
 
 def exposed(algorithm: CooperativeSGD) -> Volume:
-    """Return what workers wait for in one averaging."""
+    """Return what workers wait for in one period."""
     world, x = _tiny(algorithm)
     if algorithm.overlap:
         world.count(x, split(algorithm.W, algorithm.v).between_workers)
     else:
-        algorithm.step(world, x, torch.zeros_like(x), {}, algorithm.tau - 1, 0.0)
+        for t in range(algorithm.tau):
+            algorithm.step(world, x, torch.zeros_like(x), {}, t, 0.0)
     return _volume(world.traffic)
 
 
 def hidden(algorithm: CooperativeSGD) -> Volume:
-    """Return what one averaging sends while workers compute: models to auxiliary variables, then these to workers."""
+    """Return what a period sends while workers compute: models to auxiliary variables, then these to workers."""
     world, x = _tiny(algorithm)
     if algorithm.overlap:
         routes = split(algorithm.W, algorithm.v)

@@ -25,8 +25,8 @@ from reproductions.coopsgd.problems import complete, rule10
 
 PIECES = 12
 FAMILY = [  # what the quadratics are tried with
-    *(complete(m, z, v, tau) for (m, v), tau, z in product(((2, 0), (5, 0), (2, 1), (3, 3)), (1, 4), (0.0, 0.3, 0.9))),
-    *(rule10(elastic_averaging(4, alpha, tau)) for alpha, tau in product((0.05, 1 / 3, 0.39), (1, 4))),
+    *(complete(m, z, v, tau) for (m, v), tau, z in product(((3, 0), (2, 1), (3, 3)), (1, 4), (0.0, 0.3, 0.9))),
+    *(rule10(elastic_averaging(4, alpha)) for alpha in (0.05, 1 / 3, 0.39)),
     hierarchical_averaging([2, 3], 0.2, 0.2, tau=2),
 ]
 SMALL = {  # small enough for an enumeration of all outcomes of four iterations

@@ -14,13 +14,17 @@ ROUNDING = 1e-9  # of bounds that are attained
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate and its confidence interval; ``n`` is the number of samples (of the smaller group) behind it."""
+    """An estimate and its confidence interval; ``n`` is the number of samples (of the smaller group) behind it.
+
+    ``df`` are the degrees of freedom of a t interval; None for intervals of another kind.
+    """
 
     estimate: float
     low: float
     high: float
     confidence: float
     n: int
+    df: float | None = None
 
 
 @dataclass(frozen=True)

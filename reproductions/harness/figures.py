@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,18 +16,37 @@ if TYPE_CHECKING:
     from reproductions.harness.settings import Settings
     from reproductions.harness.store import Run
 
+SCHEMA = 1  # of the file that says who drew a figure
+DPI = 150
+
 # Okabe and Ito: told apart by colour-blind readers
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 
 
 @dataclass(frozen=True)
 class FigureFolder:
-    """Where the figures of one paper at one scale go."""
+    """Where the figures of one paper at one scale go.
+
+    Parameters
+    ----------
+    folder
+        Folder of the paper at this scale.
+    test
+        Node id of the test that draws them, from which the report knows where in the paper they belong.
+    """
 
     folder: Path
+    test: str = ""
 
     def save(self, name: str, figure: Figure, frame: pd.DataFrame) -> Path:
-        """Write ``name.png`` and the numbers behind it as ``name.csv``; return the path of the picture."""
+        """Write ``name.png``, ``name.svg``, their numbers as ``.csv`` and the test that drew them as ``.json``.
+
+        Returns
+        -------
+        pathlib.Path
+            The path of the PNG.
+        """
+        import matplotlib as mpl
         import matplotlib.pyplot as plt
         from matplotlib.ticker import LogLocator, NullFormatter
 
@@ -39,7 +59,10 @@ class FigureFolder:
         self.folder.mkdir(parents=True, exist_ok=True)
         frame.to_csv(self.folder / f"{name}.csv", index=False, float_format="%.6g")
         path = self.folder / f"{name}.png"
-        figure.savefig(path, dpi=150, bbox_inches="tight")
+        figure.savefig(path, dpi=DPI, bbox_inches="tight")
+        with mpl.rc_context({"svg.hashsalt": name}):  # the same numbers give the same bytes
+            figure.savefig(path.with_suffix(".svg"), bbox_inches="tight", metadata={"Date": None})
+        path.with_suffix(".json").write_text(json.dumps({"schema": SCHEMA, "test": self.test}))
         plt.close(figure)
         return path
 

@@ -180,10 +180,10 @@ def claim(request: pytest.FixtureRequest) -> Decider:
     return Decider(claims[claim_id], request.config.stash[VERDICTS][claim_id])
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def figures(request: pytest.FixtureRequest, settings: Settings) -> FigureFolder:
     """Folder of the figures and frames of the paper that the test belongs to."""
-    return FigureFolder(settings.results / settings.scale / request.path.parent.name)
+    return FigureFolder(settings.results / settings.scale / request.path.parent.name, request.node.nodeid)
 
 
 # ------------------------------------------------------------------------------------------------------- details

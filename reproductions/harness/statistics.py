@@ -103,6 +103,20 @@ def holm(pvalues: ArrayLike) -> Array:
     return adjusted
 
 
+def p_moved(before: Interval, after: Interval) -> float:
+    """Return the two-sided p-value of Welch's test that two intervals are about one and the same mean.
+
+    Standard errors are read back from t intervals, exactly; for other kinds that is an approximation with n - 1 degrees
+    of freedom. Two points are either the same, 1, or not, 0. An unbounded interval tells nothing, 1.
+    """
+    from scipy.special import stdtr
+
+    moved = _apart(_behind(after), _behind(before))
+    if moved.error == 0 or moved.value == 0:
+        return float(moved.value == 0)
+    return float(2 * stdtr(max(moved.df, 1), -abs(moved.value) / moved.error))
+
+
 def seeds_needed(samples: ArrayLike, margin: float, alpha: float = 0.05, power: float = 0.8) -> int:
     """Return how many seeds a one-sided t test at level alpha needs to see a mean ``margin`` beyond its threshold.
 
@@ -218,12 +232,14 @@ def _difference(first: ArrayLike, second: ArrayLike, paired: bool) -> _Estimate:
     a, b = _finite(first, "a"), _finite(second, "b")
     if paired and len(a) != len(b):
         raise ValueError(f"samples paired by seed must be equally many, but there are {len(a)} and {len(b)}")
-    if paired:
-        return _mean(a - b)
-    mine, other = _mean(a), _mean(b)
+    return _mean(a - b) if paired else _apart(_mean(a), _mean(b))
+
+
+def _apart(mine: _Estimate, other: _Estimate) -> _Estimate:
+    """Return the difference of independent estimates."""
     error = math.hypot(mine.error, other.error)
     known = 0 < error < math.inf  # Welch-Satterthwaite needs an error to share
-    df = 1 / sum((side.error / error) ** 4 / side.df for side in (mine, other)) if known else 1.0
+    df = 1 / sum((side.error / error) ** 4 / side.df for side in (mine, other) if side.error) if known else 1.0
     return _Estimate(mine.value - other.value, error, df, min(mine.n, other.n))
 
 
@@ -235,13 +251,14 @@ def _quantile(probability: float, df: float) -> float:
 
 def _interval(estimate: _Estimate, confidence: float) -> Interval:
     half = _quantile((1 + confidence) / 2, estimate.df) * estimate.error
-    return Interval(estimate.value, estimate.value - half, estimate.value + half, confidence, estimate.n)
+    return Interval(estimate.value, estimate.value - half, estimate.value + half, confidence, estimate.n, estimate.df)
 
 
 def _behind(interval: Interval) -> _Estimate:
     """Return the estimate whose t interval this is; for intervals of another kind it is an approximation."""
-    error = (interval.high - interval.low) / 2 / _quantile((1 + interval.confidence) / 2, interval.n - 1)
-    return _Estimate(interval.estimate, error, interval.n - 1, interval.n)
+    df = interval.n - 1 if interval.df is None else interval.df
+    error = (interval.high - interval.low) / 2 / _quantile((1 + interval.confidence) / 2, df)
+    return _Estimate(interval.estimate, error, df, interval.n)
 
 
 def _p_decrease(step: _Estimate) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -49,6 +50,10 @@ class Verdict:
     hardware: str = ""
     commit: str | None = None
     time: str = ""
+    # what `interval` is an interval of; files written before there were these fields are read as they are
+    estimate: float | None = None
+    confidence: float | None = None
+    df: float | None = None
 
 
 def open_verdict(claim: Claim, scale: str, test: str) -> Verdict:
@@ -129,6 +134,8 @@ class Decider:
         row, interval = self.verdict, decision.interval
         row.verdict, row.reason = verdict, decision.explanation
         row.interval = None if interval.low == interval.high else (interval.low, interval.high)
+        if math.isfinite(interval.estimate):
+            row.estimate, row.confidence, row.df = interval.estimate, interval.confidence, interval.df
         row.reproduced = reproduced or _text(interval)
         if runs:
             row.workload = ", ".join(sorted({str(run.provenance.get("workload", "simulation")) for run in runs}))
@@ -165,17 +172,27 @@ def write(path: Path, verdicts: Iterable[Verdict], keep: bool = False) -> None:
     keep
         Keep the records of claims that this session did not touch.
     """
-    rows: dict[str, Any] = {}
-    if keep and path.exists():
-        previous = json.loads(path.read_text())
-        if previous.get("schema") == SCHEMA:
-            rows = {row["id"]: row for row in previous["claims"]}
-    rows |= {verdict.id: asdict(verdict) for verdict in verdicts}
-    document = {"schema": SCHEMA, "provenance": provenance(), "claims": list(rows.values())}
+    here = provenance()
+    sessions, rows = _earlier(path) if keep and path.exists() else ({}, {})
+    sessions[here["time"]] = here
+    rows |= {verdict.id: asdict(verdict) | {"session": here["time"]} for verdict in verdicts}
+    used = {row["session"] for row in rows.values()}
+    kept = {name: session for name, session in sessions.items() if name in used}
+    document = {"schema": SCHEMA, "provenance": here, "sessions": kept, "claims": list(rows.values())}
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.write_text(json.dumps(document, indent=1))
     os.replace(draft, path)
+
+
+def _earlier(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the sessions and the records by claim that a file holds; each record names its session."""
+    document = json.loads(path.read_text())
+    if document.get("schema") != SCHEMA:
+        return {}, {}
+    last = document["provenance"]
+    rows = {row["id"]: {"session": last["time"]} | row for row in document["claims"]}
+    return document.get("sessions", {last["time"]: last}), rows
 
 
 COLUMNS = ("claim", "source", "reported", "reproduced", "tolerance", "verdict", "scale", "workload", "hardware")

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from algorithms import topology
-from algorithms.blocks import ordered_mean, partition
+from algorithms.blocks import BIG_CHUNK, ordered_mean, partition
 from algorithms.network import IndependentDrops, Trace
 from algorithms.rps import GradientAveraging, ModelAveraging, ReliableAveraging, average_blocks
 from algorithms.schedule import StepDecay
@@ -74,6 +74,16 @@ def test_mix_is_the_product_with_the_mixing_matrix() -> None:
     expected = (x.numpy().T @ weights).T
     world.mix(x, weights)
     np.testing.assert_allclose(x.numpy(), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_sums_are_bitwise_the_same_alone_and_together() -> None:
+    x = torch.randn(3, BIG_CHUNK + 1001, generator=torch.Generator().manual_seed(0))  # one worker a rank: long chunks
+    weights = topology.uniform(topology.ring(3))
+    together, alone = x.clone(), x.clone()
+    World(None, 3).mix(together, weights)
+    for i in range(3):
+        World(None, 3).combine(alone, dict(enumerate(x)) | {i: alone[i]}, weights, [i])
+    assert torch.equal(together, alone)
 
 
 def test_allreduce_and_reliable_averaging_give_the_mean() -> None:
@@ -158,10 +168,10 @@ def test_buffers_are_reused_between_rounds() -> None:
     world = World(None, N, IndependentDrops(0.2))
     x = rows(world)
     average_blocks(world, x, 0)
-    before = {key: buffer.data_ptr() for key, buffer in world._scratch.items()}
+    before = {key: buffer.data_ptr() for key, buffer in world.buffer._memory.items()}
     for t in range(1, 5):
         average_blocks(world, x, t)
-    assert {key: buffer.data_ptr() for key, buffer in world._scratch.items()} == before
+    assert {key: buffer.data_ptr() for key, buffer in world.buffer._memory.items()} == before
 
 
 # ----------------------------------------------------------------------------------------------------- bad input

@@ -1,14 +1,19 @@
-"""Runs the grid of a figure with its algorithm replaced by a wrong one, and the figure's tests on the result."""
+"""Runs with something wrong in them, and the tests of a reproduction called on the result."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
+import pandas as pd
 import pytest
 
-from reproductions.harness.claims import Claim
+import reproductions
+from reproductions.harness.claims import load_claims
+from reproductions.harness.context import Context
 from reproductions.harness.experiment import Experiment
+from reproductions.harness.provenance import provenance
 from reproductions.harness.runner import Runner
 from reproductions.harness.settings import Settings
 from reproductions.harness.store import Run
@@ -17,17 +22,43 @@ from reproductions.harness.verdicts import Decider, Verdict, open_verdict
 E = TypeVar("E", bound=Experiment)
 
 
+def simulate(experiments: Iterable[Experiment]) -> list[Run]:
+    """Run experiments in this process."""
+    runs = []
+    for experiment in experiments:
+        context = Context()
+        experiment.execute(context)
+        frame = pd.DataFrame(context.rows, columns=["step", "metric", "value"])
+        runs.append(Run(experiment, frame, provenance() | {"ranks": 1} | context.notes))
+    return runs
+
+
 def swapped(settings: Settings, experiments: Sequence[E], wrong: Callable[[E], Experiment]) -> list[Run]:
-    """Return the runs of what `wrong` makes of the experiments, under the names of the right ones."""
+    """Return the runs, over ranks, of what `wrong` makes of the experiments, under the names of the right ones."""
     made = Runner(settings).run([wrong(experiment) for experiment in experiments])
     return [Run(right, run.frame, run.provenance) for right, run in zip(experiments, made, strict=True)]
 
 
-def decided(claims: Mapping[str, Claim], test: Callable[..., None], claim: str, **fixtures: Any) -> Verdict:
+def decider(claim_id: str) -> Decider:
+    """Return what decides a claim, named ``<paper>-...``, outside of a session of the plugin."""
+    folder = Path(reproductions.__path__[0]) / claim_id.split("-", maxsplit=1)[0]
+    claim = load_claims(folder / "claims.yaml")[claim_id]
+    return Decider(claim, open_verdict(claim, "smoke", "wrong"))
+
+
+def decided(test: Callable[..., None], claim_id: str, **fixtures: Any) -> Verdict:
     """Call a reproduction's test as pytest would and return the verdict that it reaches."""
-    verdict = open_verdict(claims[claim], "smoke", "wrong")
+    claim = decider(claim_id)
     try:
-        test(Decider(claims[claim], verdict), **fixtures)
+        test(claim, **fixtures)
     except (pytest.fail.Exception, pytest.skip.Exception):
-        assert verdict.verdict in {"deviates", "inconclusive"}
-    return verdict
+        assert claim.verdict.verdict in {"deviates", "inconclusive"}
+    return claim.verdict
+
+
+def assert_red(claim_id: str, decide: Callable[[Decider], None]) -> None:
+    """Assert that a claim deviates."""
+    claim = decider(claim_id)
+    with pytest.raises(pytest.fail.Exception, match="deviates"):
+        decide(claim)
+    assert claim.verdict.verdict == "deviates"

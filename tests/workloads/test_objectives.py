@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from algorithms.streams import stream
-from reproductions.workloads.objectives import Gaussian, Objective, Quadratic, Rare, Waves, pattern
+from reproductions.workloads.objectives import Gaussian, Objective, Quadratic, Rare, Relative, Waves, pattern
 
 N = 6
 OBJECTIVES = [
@@ -93,3 +93,11 @@ def test_rare_noise_is_exactly_centred_and_skewed():
     assert 0.1 * kick + 0.9 * push == pytest.approx(0, abs=1e-15)
     assert 0.1 * kick**2 + 0.9 * push**2 == pytest.approx(4)
     assert kick == pytest.approx(6)
+
+
+def test_relative_noise_grows_with_the_gradient():
+    gradient = np.repeat([0.0, 3.0, -1.0], 100_000)
+    noise = Relative(0.5, beta=4.0).stochastic(stream(0, "noise"), gradient) - gradient
+    for part, exact in zip(np.split(noise, 3), (0.0, 3.0, -1.0), strict=True):
+        assert part.mean() == pytest.approx(0, abs=0.08)
+        assert part.var() == pytest.approx(4 * exact**2 + 0.25, rel=0.03)

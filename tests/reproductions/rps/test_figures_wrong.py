@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 from algorithms.algorithm import Algorithm
 from algorithms.rps import GradientAveraging, ModelAveraging
-from reproductions.harness.claims import load_claims
 from reproductions.harness.experiment import Experiment
 from reproductions.harness.settings import Settings
 from reproductions.harness.store import Run
@@ -27,11 +25,9 @@ from reproductions.rps import (
     test_mixing,
 )
 from reproductions.rps.grids import grid
-from tests.reproductions.lab import decided as lab_decided
-from tests.reproductions.lab import swapped
+from tests.reproductions.lab import decided, swapped
 from tests.reproductions.rps.wrong import DropsIgnored, LostIsZero, NoAveraging, OwnBlockTwice, PreStepFallback
 
-CLAIMS = load_claims(Path(grids.__file__).with_name("claims.yaml"))
 FEW, MANY = 3, 8  # seeds; few suffice where a wrong algorithm makes no difference at all where there should be one
 
 
@@ -57,9 +53,6 @@ class Lab:
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     return Lab(tmp_path_factory.mktemp("wrong"))
-
-
-decided = partial(lab_decided, CLAIMS)
 
 
 def r20(lab: Lab, arrivals: Sequence[float], seeds: int = FEW) -> list[Experiment]:

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-import pandas as pd
 import pytest
 from torch import Tensor
 
 from algorithms.algorithm import Algorithm
 from algorithms.rps import ModelAveraging
 from reproductions.harness import descent
-from reproductions.harness.claims import load_claims
-from reproductions.harness.context import Context
 from reproductions.harness.descent import Simulation
 from reproductions.harness.figures import FigureFolder
-from reproductions.harness.provenance import provenance
 from reproductions.harness.settings import Settings
-from reproductions.harness.store import Run
-from reproductions.harness.verdicts import Decider, open_verdict
 from reproductions.rps import bounds, test_lemmas, test_rates, test_theorem1
 from reproductions.rps.bounds import Setting
 from reproductions.workloads.objectives import Quadratic
+from tests.reproductions.lab import assert_red, simulate
 from tests.reproductions.rps.wrong import DropsIgnored, NoAveraging, OwnBlockTwice, PreStepFallback
 
 SETTINGS = Settings(seeds=6)
@@ -44,17 +38,6 @@ def few_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(descent, "FEWEST", SETTINGS.seeds)
 
 
-def simulate(experiments: Simulations) -> list[Run]:
-    """Run experiments in this process."""
-    runs = []
-    for experiment in experiments:
-        context = Context()
-        experiment.execute(context)
-        frame = pd.DataFrame(context.rows, columns=["step", "metric", "value"])
-        runs.append(Run(experiment, frame, provenance() | {"ranks": 1} | context.notes))
-    return runs
-
-
 def chosen(experiments: Simulations, roles: Sequence[str], algorithm: Algorithm) -> list[Simulation]:
     """Return the experiments of some roles with another algorithm in the place of RPS."""
     return [
@@ -62,18 +45,6 @@ def chosen(experiments: Simulations, roles: Sequence[str], algorithm: Algorithm)
         for e in experiments
         if e.role in roles
     ]
-
-
-def decider(claim_id: str) -> Decider:
-    claim = load_claims(Path(test_lemmas.__file__).with_name("claims.yaml"))[claim_id]
-    return Decider(claim, open_verdict(claim, "smoke", "test"))
-
-
-def assert_red(claim_id: str, decide: Callable[[Decider], None]) -> None:
-    claim = decider(claim_id)
-    with pytest.raises(pytest.fail.Exception, match="deviates"):
-        decide(claim)
-    assert claim.verdict.verdict == "deviates"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,103 @@
+"""Sections: the figure, table or theorem of a paper that a claim or a plot belongs to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from reproductions.harness.verdicts import Verdict
+from reproductions.report.results import Plot
+
+NUMBER = r"(?:\s|~|\()*(\d+(?:\.\d+)*|[A-Z](?:\.\d+)*\b)"
+# title, how papers and claims files write it, group; what comes first names the section if a source has several
+KINDS = (
+    ("Figure", r"fig(?:ure|\.)?s?", "Figures and tables"),
+    ("Table", r"tab(?:le|\.)?s?", "Figures and tables"),
+    ("Theorem", r"(?:theorem|thm\.?)s?", "Theorems and lemmas"),
+    ("Proposition", r"(?:proposition|prop\.?)s?", "Theorems and lemmas"),
+    ("Lemma", r"(?:lemma|lem\.)s?", "Theorems and lemmas"),
+    ("Corollary", r"(?:corollary|cor\.?)", "Theorems and lemmas"),
+    ("Algorithm", r"(?:algorithm|alg\.?)s?", "Algorithms and equations"),
+    ("Equation", r"(?:equation|eq\.?)s?", "Algorithms and equations"),
+    ("Section", r"(?:section|sec\.?|§)", "Text"),
+    ("Appendix", r"app(?:endix|\.)?", "Text"),
+)
+GROUPS = tuple(dict.fromkeys(group for _, _, group in KINDS))
+
+
+@dataclass(frozen=True, order=True)
+class Section:
+    """A place in a paper; sections sort as a reader looks for them: by kind, then by number.
+
+    Parameters
+    ----------
+    rank
+        Position of its kind and its number.
+    title
+        Such as ``"Figure 4"``.
+    """
+
+    rank: tuple[int, tuple[tuple[int, str], ...]]
+    title: str
+
+    @property
+    def slug(self) -> str:
+        """Anchor of the section in a page."""
+        return "section-" + re.sub(r"\W+", "-", self.title.lower()).strip("-")
+
+    @property
+    def group(self) -> str:
+        """Column of the overview."""
+        return KINDS[self.rank[0]][2] if self.rank[0] < len(KINDS) else GROUPS[-1]
+
+
+def section_of(source: str) -> Section:
+    """Return the section that the source of a claim names, figures and theorems before sections of text.
+
+    Examples
+    --------
+    >>> section_of("Sec 4.2, Eq (4)").title
+    'Equation 4'
+    """
+    for position, (title, pattern, _) in enumerate(KINDS):
+        if match := re.search(rf"\b(?i:{pattern}){NUMBER}", source):
+            return Section((position, _natural(match[1])), f"{title} {match[1]}")
+    title = re.split(r"[;,]", source)[0].strip() or "Elsewhere"
+    return Section((len(KINDS), ()), title)
+
+
+def place(plot: Plot, verdicts: Iterable[Verdict]) -> Section | None:
+    """Return the section of a plot: that of the claim its test decides, else of its name, else of its test file.
+
+    Parameters
+    ----------
+    plot
+        A plot.
+    verdicts
+        Records of its paper.
+    """
+    verdicts = list(verdicts)
+    exact = [verdict for verdict in verdicts if plot.test and function(verdict.test) == function(plot.test)]
+    if exact:
+        return section_of(exact[0].source)
+    sections = {section_of(verdict.source) for verdict in verdicts}
+    named = section_of(re.sub(r"(?<=[a-z])(?=\d)", " ", plot.name).replace("_", " "))
+    if named in sections:
+        return named
+    near = [verdict for verdict in verdicts if plot.test and module(verdict.test) == module(plot.test)]
+    return section_of(near[0].source) if near else None
+
+
+def function(test: str) -> str:
+    """Return the node id of a test without its parameters."""
+    return test.split("[", maxsplit=1)[0]
+
+
+def module(test: str) -> str:
+    """Return the file of a test."""
+    return test.split("::", maxsplit=1)[0]
+
+
+def _natural(number: str) -> tuple[tuple[int, str], ...]:
+    return tuple((int(part), "") if part.isdecimal() else (0, part) for part in number.split("."))

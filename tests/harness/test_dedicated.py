@@ -1,0 +1,47 @@
+"""Experiments on dedicated ranks: one per worker, whatever the session asks for, in a launch of their own."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from reproductions.harness import runner
+from reproductions.harness.context import Context
+from reproductions.harness.experiment import Experiment
+from reproductions.harness.runner import Runner
+from reproductions.harness.settings import Settings
+
+
+@dataclass(frozen=True)
+class Shared(Experiment):
+    nodes: int
+
+    @property
+    def workers(self) -> int:
+        return self.nodes
+
+    def execute(self, context: Context) -> None:
+        context.log(0, {"ranks": context.comm.Get_size() if context.comm else 0})
+
+
+@dataclass(frozen=True)
+class Dedicated(Shared):
+    dedicated: ClassVar[bool] = True
+
+
+def test_dedicated_experiments_have_a_rank_for_every_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    launched, launch = [], runner.launch
+
+    def counted(module: str, folder: Path, ranks: int, *rest: Any) -> None:
+        launched.append(ranks)
+        launch(module, folder, ranks, *rest)
+
+    monkeypatch.setattr(runner, "launch", counted)
+    session = Runner(Settings(ranks=1, device="cpu", results=tmp_path))
+    session.planned = [Dedicated(2), Shared(5)]
+    grid = [Dedicated(3), Shared(4)]
+    assert [run.final("ranks") for run in session.run(grid)] == [3, 1]
+    assert [run.provenance["ranks"] for run in session.run(grid)] == [3, 1]
+    assert [run.final("ranks") for run in session.run([Dedicated(2), Shared(5)])] == [2, 1]  # planned, made on the way
+    assert launched == [1, 3]
