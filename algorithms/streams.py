@@ -42,3 +42,8 @@ def stream(seed: int, purpose: str, worker: int = 0, step: int = 0) -> np.random
 def torch_seed(seed: int, purpose: str, worker: int = 0, step: int = 0) -> int:
     """Return a 32-bit seed for ``torch.manual_seed``, which ignores higher bits on CPU."""
     return int(stream(seed, purpose, worker, step).integers(1 << 32))
+
+
+def kernel_key(seed: int, purpose: str, worker: int = 0, step: int = 0) -> int:
+    """Return a 64-bit key for kernels with Philox counters of their own, such as `algorithms.quantize`."""
+    return int(stream(seed, purpose, worker, step).bit_generator.random_raw())
