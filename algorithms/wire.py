@@ -21,6 +21,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 from numpy import float32, float64, int32, int64, uint32, uint64
@@ -43,7 +44,8 @@ LANES = 64
 BLOCK = 32 * LANES
 HALF = BLOCK // 2
 _COUNTERS = BLOCK // 8
-_SUMS = 1024
+_EIGHTH = _COUNTERS // 8
+_SUMS = 256
 _LOW, _UP = np.uint64(0xFFFFFFFF), np.uint64(32)
 _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _W0, _W1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
@@ -56,16 +58,36 @@ def kernel(function: F) -> F:
 
 
 def _prefer_512_bits(_context: Any) -> Any:
-    """Let LLVM use 512-bit vectors where there are any; for some processors it prefers 256 bits, at half the speed."""
+    """Let LLVM use 512-bit vectors where there are any; for some processors it prefers 256 bits, at half the speed.
+
+    And leave this function a function, whose loops are vectorized whatever surrounds its calls.
+    """
 
     def generate(context: Any, builder: Any, _signature: Any, _arguments: Any) -> Any:
         set.add(builder.function.attributes, '"prefer-vector-width"="512"')  # add() knows no attributes with a value
+        builder.function.attributes.add("noinline")
         return context.get_dummy_value()
 
     return types.void(), generate
 
 
+def _fetch_early(_context: Any, array: Any, index: Any) -> Any:
+    """Ask for the cache line of an element, which may lie outside: streams of 4 kB pages stall at each page."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        byte, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
+        address = builder.bitcast(builder.gep(data, [arguments[1]]), byte)
+        prefetch = builder.module.declare_intrinsic("llvm.prefetch", (), kind)
+        builder.call(prefetch, [address, flag(0), flag(3), flag(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, index), generate
+
+
 _use_512_bits: Any = intrinsic(_prefer_512_bits)
+_prefetch: Any = intrinsic(_fetch_early)
 
 
 def key(value: int) -> np.uint64:
@@ -96,13 +118,15 @@ def norms_of(v: Rows, bucket: int, norms: Rows) -> bool:
 
 @kernel
 def _sum_of_squares(x: Rows, sums: NDArray[np.float64]) -> float:
-    """Sum in 1024 interleaved parts: an order of its own, so that vectors of any width give the same bits."""
+    """Sum in 256 interleaved parts: an order of its own, so that vectors of any width give the same bits."""
     _use_512_bits()
     sums[:] = 0
     for start in range(0, len(x), _SUMS):
-        part = x[start : start + _SUMS]
-        for i in range(len(part)):
-            sums[i] += float64(part[i]) * float64(part[i])
+        first, n = uint64(start), uint64(min(_SUMS, len(x) - start))
+        for i in range(uint64(0), n, uint64(16)):
+            _prefetch(x, first + i + uint64(4 * _SUMS))
+        for i in range(n):
+            sums[i] += float64(x[first + i]) * float64(x[first + i])
     return float(sums[: len(x)].sum())
 
 
@@ -121,15 +145,14 @@ def _careful_norm(x: Rows) -> float:
 
 
 @kernel
-def _philox(first: Any, key: Any, words: NDArray[np.uint64]) -> None:
-    """Write the words of counters first, first + 1, ... in the order of the module docstring.
+def _philox(first: Any, key: Any, words: NDArray[np.uint64], part: int) -> None:
+    """Write the words of counters first, first + 1, ... in one eighth of a block.
 
     Of 64-bit variables the low halves count: a product needs no more, and vectors have no other way to multiply.
     """
     _use_512_bits()
-    later = words[_COUNTERS:]
-    for i in range(_COUNTERS):
-        c0 = first + uint64(i)
+    for i in range(uint64(_EIGHTH * part), uint64(_EIGHTH * (part + 1))):
+        c0 = first + i
         c1, c2, c3 = c0 >> _UP, uint64(0), uint64(0)
         k0, k1 = key & _LOW, key >> _UP
         for _ in range(10):
@@ -137,7 +160,7 @@ def _philox(first: Any, key: Any, words: NDArray[np.uint64]) -> None:
             c0, c1, c2, c3 = (p1 >> _UP) ^ c1 ^ k0, p1, (p0 >> _UP) ^ c3 ^ k1, p0
             k0, k1 = k0 + _W0, k1 + _W1
         words[i] = (c0 << _UP) | (c1 & _LOW)
-        later[i] = (c2 << _UP) | (c3 & _LOW)
+        words[i + uint64(_COUNTERS)] = (c2 << _UP) | (c3 & _LOW)
 
 
 @kernel
@@ -162,8 +185,8 @@ def _round(x: Rows, lo: int, hi: int, norm: float, s: int, width: int, random: W
     for half in range(2):
         turn, back = uint32(16 * half), uint32(16 * half)
         offset = half * HALF
-        for i in range(max(lo, offset), min(hi, offset + HALF)):
-            r = random[i - offset]
+        for i in range(uint64(max(lo, offset)), uint64(min(hi, offset + HALF))):
+            r = random[i - uint64(offset)]
             u = uint32(r << turn) | uint32(r >> back)
             if narrow:
                 level4 = uint32(int32(np.rint(float32(x[i]) * lift4 * factor4)))
@@ -183,7 +206,7 @@ def _values(codes: Words, lo: int, hi: int, norm: float, s: int, out: Rows, add:
     unit, lower, most, zero = real(float64(norm) * lift / s), real(1 / lift), uint32(0), int32(s)
     while real(s) * unit * lower > norm:
         unit *= real(1 - (2.0**-23 if out.itemsize == 4 else 2.0**-52))
-    for i in range(lo, hi):
+    for i in range(uint64(lo), uint64(hi)):
         most = max(most, codes[i])
         value = real(int32(int32(codes[i]) - zero)) * unit * lower
         out[i] = out[i] + value if add else value
@@ -192,40 +215,44 @@ def _values(codes: Words, lo: int, hi: int, norm: float, s: int, out: Rows, add:
 
 @kernel
 def _pack(codes: Words, width: int, lanes: int, rows: int, words: Words) -> None:
-    """Pack rows of codes, one after another in each lane."""
+    """Pack rows of codes, one after another in each lane. Unsigned indices need no check for negative ones."""
     _use_512_bits()
-    word, bit = 0, 0
+    word, bit, n = uint64(0), 0, uint64(lanes)
     for row in range(rows):
-        code, out, shift = codes[row * lanes : (row + 1) * lanes], words[word * lanes :], uint32(bit & 31)
+        code, shift = uint64(row) * n, uint32(bit & 31)
         if bit == 0:
-            for lane in range(lanes):
-                out[lane] = code[lane]
+            for lane in range(n):
+                words[word + lane] = codes[code + lane]
         else:
-            for lane in range(lanes):
-                out[lane] |= uint32(code[lane] << shift)
+            for lane in range(n):
+                words[word + lane] |= uint32(codes[code + lane] << shift)
         bit += width
-        if bit > 32:
-            out, shift = words[(word + 1) * lanes :], uint32((32 - (bit - width)) & 31)
-            for lane in range(lanes):
-                out[lane] = code[lane] >> shift
-        word, bit = word + bit // 32, bit % 32
+        if bit >= 32:
+            bit, word = bit - 32, word + n
+            if bit:
+                done = uint32(width - bit)
+                for lane in range(n):
+                    words[word + lane] = codes[code + lane] >> done
 
 
 @kernel
 def _unpack(words: Words, width: int, lanes: int, rows: int, codes: Words) -> None:
     """Undo `_pack`."""
     _use_512_bits()
-    word, bit, mask = 0, 0, uint32((1 << width) - 1)
+    word, bit, n, mask = uint64(0), 0, uint64(lanes), uint32((1 << width) - 1)
     for row in range(rows):
-        code, low, shift = codes[row * lanes : (row + 1) * lanes], words[word * lanes :], uint32(bit & 31)
-        if bit + width <= 32:
-            for lane in range(lanes):
-                code[lane] = (low[lane] >> shift) & mask
+        code, shift = uint64(row) * n, uint32(bit & 31)
+        bit += width
+        if bit <= 32:
+            for lane in range(n):
+                codes[code + lane] = (words[word + lane] >> shift) & mask
         else:
-            high, back = words[(word + 1) * lanes :], uint32((32 - bit) & 31)
-            for lane in range(lanes):
-                code[lane] = ((low[lane] >> shift) | uint32(high[lane] << back)) & mask
-        word, bit = word + (bit + width) // 32, (bit + width) % 32
+            done, high = uint32(32 - shift), word + n
+            for lane in range(n):
+                later = uint32(words[high + lane] << done)
+                codes[code + lane] = ((words[word + lane] >> shift) | later) & mask
+        if bit >= 32:
+            bit, word = bit - 32, word + n
 
 
 @kernel
@@ -250,13 +277,17 @@ def encode(v: Rows, first: int, last: int, key: Any, norms: Rows, form: Form, wo
 
     first is a multiple of BLOCK, and words are those of this part.
     """
+    _use_512_bits()
     s, bucket, wire = form
     random64, codes = np.empty(2 * _COUNTERS, np.uint64), np.empty(BLOCK, np.uint32)
     random, total, width = random64.view(np.uint32), uint64(0), width_of(s)
     for start in range(first, last, BLOCK):
         n = min(BLOCK, last - start)
         x = v[start : start + n]
-        _philox(uint64(start // 8), key, random64)
+        for part in range(8):
+            for i in range(0, BLOCK // 8, 16):
+                _prefetch(v, uint64(start + BLOCK + part * BLOCK // 8 + i))
+            _philox(uint64(start // 8), key, random64, part)
         lo = 0
         while lo < n:
             b = (start + lo) // bucket
@@ -267,7 +298,7 @@ def encode(v: Rows, first: int, last: int, key: Any, norms: Rows, form: Form, wo
         block = words[at : at + words_of(n, wire)]
         lanes = n // 32
         _pack(codes, wire, lanes, 32, block)
-        _pack(codes[32 * lanes : n], wire, 1, n % 32, block[lanes * wire :])
+        _pack(codes[32 * lanes :], wire, 1, n % 32, block[lanes * wire :])
         total += checksum(block, at)
     return total
 
@@ -275,16 +306,19 @@ def encode(v: Rows, first: int, last: int, key: Any, norms: Rows, form: Form, wo
 @kernel
 def decode(words: Words, first: int, last: int, norms: Rows, form: Form, out: Rows, add: bool) -> Any:
     """Write or add Q_s for elements first..last of out; return the checksum of the words and the largest code."""
+    _use_512_bits()
     s, bucket, wire = form
     codes, total, most = np.empty(BLOCK, np.uint32), uint64(0), uint32(0)
     for start in range(first, last, BLOCK):
         n = min(BLOCK, last - start)
         at = words_of(start - first, wire)
         block = words[at : at + words_of(n, wire)]
+        for i in range(0, BLOCK, 16):
+            _prefetch(out, uint64(start + BLOCK + i))
         total += checksum(block, at)
         lanes = n // 32
         _unpack(block, wire, lanes, 32, codes)
-        _unpack(block[lanes * wire :], wire, 1, n % 32, codes[32 * lanes : n])
+        _unpack(block[lanes * wire :], wire, 1, n % 32, codes[32 * lanes :])
         lo = 0
         while lo < n:
             b = (start + lo) // bucket
