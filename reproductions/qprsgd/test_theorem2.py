@@ -129,7 +129,7 @@ def test_effect_of_k(claim: Decider, runs: list[Run]) -> None:
     noisy = [_expected(_far(K), total // K) for K in UPDATES]
     exists = searched([min(at_14[1:]) / at_14[0]], "best K > 1 over K = 1 at equal N K and step size (14)")
     text = (
-        f"K = {UPDATES[int(np.argmin(at_14))]}: {min(at_14) / at_14[0]:.2f} of the value at K = 1 far from the minimum; "
+        f"K = {UPDATES[int(np.argmin(at_14))]}: {min(at_14) / at_14[0]:.2f} of that at K = 1 far from the minimum; "
         f"K = 16: {noisy[-1] / noisy[0]:.1f} times near it, {tuned[-1] / tuned[0]:.3f} times at the best step sizes"
     )
     claim.decide(all_of(exists, _follows(runs, "rate")), text, runs)
