@@ -8,6 +8,7 @@ from torch import Tensor
 
 from algorithms.blocks import partition
 from algorithms.qprsgd import Codec, Dense, RingQPRSGD
+from algorithms.quantize import Quantizer
 from algorithms.streams import stream, word
 from algorithms.world import World
 from reproductions.harness.decisions import agree, all_of, close, exactly
@@ -54,8 +55,8 @@ def test_volume(claim: Decider) -> None:
 def test_consistent(claim: Decider) -> None:
     differing = []
     for M in WORKERS:
-        for codec in (Levels(S), Levels(None)):
-            _, x = _synchronized(M, codec, torch.float64, K=3, steps=9)
+        for codec in (Quantizer(S), Quantizer(S, wire="elias"), Dense()):
+            _, x = _synchronized(M, codec, torch.float32, K=3, steps=9)
             differing.append(float((x != x[0]).sum()))
     text = "0 of all elements of all replicas differ after 3 synchronizations"
     claim.decide(exactly(differing, np.zeros(len(differing))), text)
@@ -66,8 +67,8 @@ def test_order(claim: Decider) -> None:
     printed, nested, plain = [], [], []
     for M in WORKERS:
         g = _gradients(M, 0)
-        _, x = _synchronized(M, Levels(S), torch.float64)
-        nested.append((x[0], -_nested(g) * (1 / M)))
+        _, x = _synchronized(M, Quantizer(S), torch.float32)
+        nested.append((x[0], -_nested(g.float()) * (1 / M)))
         _, exact = _synchronized(M, Levels(None), torch.float64)
         plain.append((exact[0], -g.mean(dim=0)))
         printed.append((_as_printed(g, sign=1) / M, g.mean(dim=0)))
@@ -103,12 +104,12 @@ def _busiest(world: World) -> float:
 
 def _nested(g: Tensor) -> Tensor:
     """Return Q(... Q(Q(g^(1)) + g^(2)) ... + g^(M)) of every part, by the random streams of the workers."""
-    M, sums = len(g), torch.empty(D, dtype=torch.float64)
+    M, sums = len(g), torch.empty(D)
     for j, part in enumerate(partition(D, M)):
-        partial = torch.zeros(part.stop - part.start, dtype=torch.float64)
+        partial = torch.zeros(part.stop - part.start)
         for i in range(M):  # part j starts at worker j and goes once around the ring
             worker = (j + i) % M
-            partial = Levels(S).quantize(partial + g[worker, part], word(0, "quantize", worker, i))
+            partial = Quantizer(S).quantize(partial + g[worker, part], word(0, "quantize", worker, i))
         sums[part] = partial
     return sums
 
