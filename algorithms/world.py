@@ -160,38 +160,15 @@ class World:
 
     # ------------------------------------------------------------------------------------- reliable collectives
 
-<<<<<<< HEAD
     def shift(self, x: Tensor, by: int = 1, lengths: Lengths | None = None) -> Tensor:
-        """Pass rows around the ring: worker i receives the row of worker ``(i - by) mod n``.
-
-        Parameters
-        ----------
-        x
-            (local, d) rows.
-        by
-            Steps along the ring; negative goes the other way.
-        lengths
-            (n,) elements that travel of the row of every worker, the first ones; all by default.
-
-        Returns
-        -------
-        Tensor
-            (local, d), overwritten by the next call.
-        """
-        routes = np.zeros((self.workers, self.workers), dtype=np.bool_)
-        routes[np.arange(self.workers), (np.arange(self.workers) + by) % self.workers] = True
-        self.count(x, routes, lengths)
-        rows = self.fetch(x, routes, lengths=lengths)
-=======
-    def shift(self, x: Tensor, by: int = 1) -> Tensor:
         """Pass (local, d) rows around the ring: worker i receives the row of worker ``(i - by) mod n``.
 
-        The (local, d) tensor is overwritten by the next call.
+        Only the first ``lengths[j]`` elements of the row of worker j travel, if `lengths` (n,) are given. The (local, d)
+        tensor is overwritten by the next call.
         """
         routes = np.roll(np.eye(self.workers, dtype=np.bool_), by, axis=1)
-        self.count(x, routes)
-        rows = self.fetch(x, routes)
->>>>>>> f4657e5b64fcd10f33fb78776797db6be89b8616
+        self.count(x, routes, lengths)
+        rows = self.fetch(x, routes, lengths=lengths)
         moved = self.buffer("shift", x.numel(), x).view_as(x)
         for i, worker in enumerate(self.local):
             row = rows[(worker - by) % self.workers]
@@ -280,23 +257,10 @@ class World:
         np.fill_diagonal(nbytes, 0)
         self.traffic.record(nbytes, arrives)
 
-<<<<<<< HEAD
-    def buffer(self, name: str, elements: int, like: Tensor) -> Tensor:
-        """Return uninitialised (elements,) scratch memory, the same memory whenever the name is the same."""
-        key = (name, like.dtype, like.device)
-        if key not in self._scratch or self._scratch[key].numel() < elements:
-            self._scratch[key] = torch.empty(elements, dtype=like.dtype, device=like.device)
-        return self._scratch[key][:elements]
-
     def count(self, x: Tensor, routes: Delivered, lengths: Lengths | None = None) -> None:
         """Enter into the ledger one phase: worker j sends (the first elements of) its row to i if ``routes[j, i]``."""
         width = np.full(self.workers, x.shape[1]) if lengths is None else lengths
         self._count(routes * width[:, None], x.element_size(), np.ones_like(routes))
-=======
-    def count(self, x: Tensor, routes: Delivered) -> None:
-        """Enter into the ledger one phase: worker j sends its row of x to i wherever ``routes[j, i]``."""
-        self._count(routes * x.shape[1], x.element_size(), np.ones_like(routes))
->>>>>>> f4657e5b64fcd10f33fb78776797db6be89b8616
 
     def fetch(
         self, x: Tensor, routes: Delivered, name: str = "rows", lengths: Lengths | None = None
@@ -315,18 +279,10 @@ class World:
         received = self.buffer(name, sum(width[worker] for worker in needed), x)
         rows |= dict(zip(needed, received.split([width[worker] for worker in needed]), strict=True))
         sends, receives = Parcels(list), Parcels(list)
-<<<<<<< HEAD
-        for rank, shard in enumerate(self.shards):
-            if rank != self.rank:
-                wanted = np.flatnonzero(routes[self._rows(), shard.start : shard.stop].any(axis=1))
-                sends[rank] = [rows[self.local[i]] for i in wanted.tolist()]
-                receives[rank] = [rows[worker] for worker in needed if worker in shard]
-=======
         for rank in self.others:
             wanted = np.flatnonzero(routes[self._rows(), self.shards[rank]].any(axis=1))
-            sends[rank] = [x[i] for i in wanted.tolist()]
+            sends[rank] = [rows[self.local[i]] for i in wanted.tolist()]
             receives[rank] = [rows[worker] for worker in needed if worker in self.shards[rank]]
->>>>>>> f4657e5b64fcd10f33fb78776797db6be89b8616
         self._exchange(sends, receives)
         return rows
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -55,6 +56,12 @@ def close(a: ArrayLike, b: ArrayLike, rtol: float, atol: float) -> Decision:
     point = float(got[worst])
     sentence = f"element {worst} is {got[worst]}, wanted {wanted[worst]} (rtol {rtol:g}, atol {atol:g})"
     return Decision("holds" if agrees.all() else "fails", Interval(point, point, point, 1.0, len(got)), sentence)
+
+
+def agree(pairs: Iterable[tuple[ArrayLike, ArrayLike]], rtol: float, atol: float = 0.0) -> Decision:
+    """Decide that both sides of every pair are close, element by element; see `close`."""
+    sides = [(np.ravel(a), np.ravel(b)) for a, b in pairs]
+    return close(np.concatenate([a for a, _ in sides]), np.concatenate([b for _, b in sides]), rtol, atol)
 
 
 def all_of(*decisions: Decision) -> Decision:

@@ -1,1 +1,1 @@
-"""Reproductions of Wu et al., "On the Convergence of Quantized Parallel Restarted SGD" (arXiv 2004.09125)."""
+"""Wu et al., "On the Convergence of Quantized Parallel Restarted SGD for Central Server Free Distributed Training"."""

@@ -78,7 +78,11 @@ def test_bits_an_element(figures: FigureFolder) -> None:
 
     levels = 2 ** np.arange(0, 15)
     rows = [
-        {"s": int(s), "paradigm": paradigm, "bits": bits("normal", 20 * _parts(paradigm), Quantizer(int(s), wire="elias"))}
+        {
+            "s": int(s),
+            "paradigm": paradigm,
+            "bits": bits("normal", 20 * _parts(paradigm), Quantizer(int(s), wire="elias")),
+        }
         for paradigm in PARADIGMS
         for s in levels
     ]

@@ -120,7 +120,9 @@ def test_prsgd_within_the_hour(claim: Decider) -> None:
 @decides("qprsgd-sec5c-psgd-1-to-4h")
 def test_gossip_psgd_in_the_table(claim: Decider) -> None:
     hours = [printed("gossip", bandwidth, "time")["PSGD"] for bandwidth in (100, 5)]
-    claim.decide_erratum(close(hours, [1, 4], rtol=0.1, atol=0), close(hours, [0.48, 4.79], 0, 0), "{} h to {} h".format(*hours))
+    claim.decide_erratum(
+        close(hours, [1, 4], rtol=0.1, atol=0), close(hours, [0.48, 4.79], 0, 0), "{} h to {} h".format(*hours)
+    )
 
 
 @decides("qprsgd-table2-physical")

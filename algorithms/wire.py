@@ -1,0 +1,337 @@
+"""Compiled loops of Q_s on CPU: norms, stochastic rounding, codes packed into 32-bit words without gaps, a checksum.
+
+All loops are in this one file because numba's cache does not notice changes in functions of other files. They work on
+blocks of 2048 elements that stay in the L1 cache between random bits, rounding and packing, use one thread and
+release the GIL. Every loop that matters is vectorized: unsigned integers keep their width through explicit casts.
+
+Random bits. Counter j of Philox4x32-10 under the 64-bit key gives four words. Elements e and e + 1024 of block b share
+one word, the second with its halves exchanged: element e < 1024 has word 1 - e % 2 + 2 (e // 512) of counter
+256 b + (e % 512) // 2. Each element's bits are exactly uniform. Those of the two differ from independent ones by 2^-16
+in any joint probability, which halves the work; no moment of a single element and no sum of variances notices.
+
+Packed layout. A full block is 32 rows of 64 lanes; lane l packs elements l, 64 + l, 128 + l, ... one after another,
+lowest bits first, and word k of all lanes comes before word k + 1. What remains after the last full block is one block
+with fewer lanes, and up to 31 elements in one lane. A width of 32 leaves codes as they are, in order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
+from numpy import float32, float64, int32, int64, uint32, uint64
+from numpy.typing import NDArray
+
+Words = NDArray[np.uint32]
+Rows = NDArray[Any]  # float32 or float64
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Form(NamedTuple):
+    """Levels s, elements that share a norm (>= 1) and bits that a code takes on the wire."""
+
+    s: int
+    bucket: int
+    bits: int
+
+
+LANES = 64
+BLOCK = 32 * LANES
+HALF = BLOCK // 2
+_COUNTERS = BLOCK // 8
+_EIGHTH = _COUNTERS // 8
+_SUMS = 256
+_LOW, _UP = np.uint64(0xFFFFFFFF), np.uint64(32)
+_M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
+_W0, _W1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
+
+
+def kernel(function: F) -> F:
+    """Compile on first use, and keep the result on disk."""
+    compiled: Any = njit(cache=True, nogil=True, error_model="numpy")(function)
+    return compiled  # type: ignore[no-any-return]
+
+
+def _prefer_512_bits(_context: Any) -> Any:
+    """Let LLVM use 512-bit vectors where there are any; for some processors it prefers 256 bits, at half the speed.
+
+    And leave this function a function, whose loops are vectorized whatever surrounds its calls.
+    """
+
+    def generate(context: Any, builder: Any, _signature: Any, _arguments: Any) -> Any:
+        set.add(builder.function.attributes, '"prefer-vector-width"="512"')  # add() knows no attributes with a value
+        builder.function.attributes.add("noinline")
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+def _fetch_early(_context: Any, array: Any, index: Any) -> Any:
+    """Ask for the cache line of an element, which may lie outside: streams of 4 kB pages stall at each page."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        byte, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
+        address = builder.bitcast(builder.gep(data, [arguments[1]]), byte)
+        prefetch = builder.module.declare_intrinsic("llvm.prefetch", (), kind)
+        builder.call(prefetch, [address, flag(0), flag(3), flag(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, index), generate
+
+
+_use_512_bits: Any = intrinsic(_prefer_512_bits)
+_prefetch: Any = intrinsic(_fetch_early)
+
+
+def key(value: int) -> np.uint64:
+    """Return a key as loops take it."""
+    return np.uint64(value)
+
+
+@kernel
+def norms_of(v: Rows, bucket: int, norms: Rows) -> bool:
+    """Write the l2 norm of every bucket, summed in float64 and rounded up to the type of v; False if one is not finite.
+
+    Rounding up (and a sum of squares that is never below its largest term) makes every |v_i| <= norm.
+    """
+    _use_512_bits()
+    sums = np.empty(_SUMS)
+    for b in range(len(norms)):
+        x = v[b * bucket : (b + 1) * bucket]
+        norm = math.sqrt(_sum_of_squares(x, sums))
+        if not 1e-140 < norm < 1e150:  # squares of float64 may have left its range
+            norm = _careful_norm(x)
+        norms[b] = norm
+        if norms[b] < norm:
+            norms[b] = np.nextafter(norms[b], norms.dtype.type(np.inf))
+        if not math.isfinite(norms[b]):
+            return False
+    return True
+
+
+@kernel
+def _sum_of_squares(x: Rows, sums: NDArray[np.float64]) -> float:
+    """Sum in 256 interleaved parts: an order of its own, so that vectors of any width give the same bits."""
+    _use_512_bits()
+    sums[:] = 0
+    for start in range(0, len(x), _SUMS):
+        first, n = uint64(start), uint64(min(_SUMS, len(x) - start))
+        for i in range(uint64(0), n, uint64(16)):
+            _prefetch(x, first + i + uint64(4 * _SUMS))
+        for i in range(n):
+            sums[i] += float64(x[first + i]) * float64(x[first + i])
+    return float(sums[: len(x)].sum())
+
+
+@kernel
+def _careful_norm(x: Rows) -> float:
+    """Return the norm of elements scaled by a power of two; infinity if one is not finite."""
+    largest = 0.0
+    for i in range(len(x)):
+        if not math.isfinite(x[i]):
+            return math.inf
+        largest = max(largest, abs(float64(x[i])))
+    exponent, total = math.frexp(largest)[1], 0.0
+    for i in range(len(x)):
+        total += math.ldexp(float64(x[i]), -exponent) ** 2
+    return math.ldexp(math.sqrt(total), exponent)
+
+
+@kernel
+def _philox(first: Any, key: Any, words: NDArray[np.uint64], part: int) -> None:
+    """Write the words of counters first, first + 1, ... in one eighth of a block.
+
+    Of 64-bit variables the low halves count: a product needs no more, and vectors have no other way to multiply.
+    """
+    _use_512_bits()
+    for i in range(uint64(_EIGHTH * part), uint64(_EIGHTH * (part + 1))):
+        c0 = first + i
+        c1, c2, c3 = c0 >> _UP, uint64(0), uint64(0)
+        k0, k1 = key & _LOW, key >> _UP
+        for _ in range(10):
+            p0, p1 = (c0 & _LOW) * _M0, (c2 & _LOW) * _M1
+            c0, c1, c2, c3 = (p1 >> _UP) ^ c1 ^ k0, p1, (p0 >> _UP) ^ c3 ^ k1, p0
+            k0, k1 = k0 + _W0, k1 + _W1
+        words[i] = (c0 << _UP) | (c1 & _LOW)
+        words[i + uint64(_COUNTERS)] = (c2 << _UP) | (c3 & _LOW)
+
+
+@kernel
+def _round(x: Rows, lo: int, hi: int, norm: float, s: int, width: int, random: Words, codes: Words) -> None:
+    """Write codes lo..hi of a block, floor(x_i s/norm + u_i) + s, in fixed point so that no sum is rounded.
+
+    s <= 2^15 with float32: 32 - width bits after the point, which leaves P(up) exact to 2^(width - 33); else 32 bits.
+    """
+    _use_512_bits()
+    narrow = x.itemsize == 4 and width <= 16
+    point = 32 - width if narrow else 32
+    tiny = norm < (2.0**-60 if narrow else 2.0**-500)  # then s/norm might overflow
+    lift = (2.0**100 if narrow else 2.0**600) if tiny else 1.0
+    one = float64(s) * 2.0**point  # what the norm itself becomes: s, before the point is moved
+    factor = one / (float64(norm) * lift) if norm > 0 else 0.0
+    lift4, factor4, norm4 = float32(lift), float32(factor), float32(norm)
+    while norm4 * lift4 * factor4 > float32(one):
+        factor4 *= float32(1 - 2.0**-23)
+    while float64(norm) * lift * factor > one:
+        factor *= 1 - 2.0**-52
+    base4, shift, drop = uint32(one), uint32(point & 31), uint32(width & 31)
+    for half in range(2):
+        turn, back = uint32(16 * half), uint32(16 * half)
+        offset = half * HALF
+        for i in range(uint64(max(lo, offset)), uint64(min(hi, offset + HALF))):
+            r = random[i - uint64(offset)]
+            u = uint32(r << turn) | uint32(r >> back)
+            if narrow:
+                level4 = uint32(int32(np.rint(float32(x[i]) * lift4 * factor4)))
+                codes[i] = uint32(uint32(level4 + base4) + uint32(u >> drop)) >> shift
+            else:
+                level = int64(np.rint(float64(x[i]) * lift * factor))
+                codes[i] = uint32((level + int64(one) + int64(u)) >> int64(32))
+
+
+@kernel
+def _values(codes: Words, lo: int, hi: int, norm: float, s: int, out: Rows, add: bool) -> Any:
+    """Write or add level * norm/s for codes lo..hi of a block and return the largest code."""
+    _use_512_bits()
+    real = out.dtype.type
+    tiny = norm < (2.0**-60 if out.itemsize == 4 else 2.0**-500)
+    lift = (2.0**100 if out.itemsize == 4 else 2.0**600) if tiny else 1.0
+    unit, lower, most, zero = real(float64(norm) * lift / s), real(1 / lift), uint32(0), int32(s)
+    while real(s) * unit * lower > norm:
+        unit *= real(1 - (2.0**-23 if out.itemsize == 4 else 2.0**-52))
+    for i in range(uint64(lo), uint64(hi)):
+        most = max(most, codes[i])
+        value = real(int32(int32(codes[i]) - zero)) * unit * lower
+        out[i] = out[i] + value if add else value
+    return most
+
+
+@kernel
+def _pack(codes: Words, width: int, lanes: int, rows: int, words: Words) -> None:
+    """Pack rows of codes, one after another in each lane. Unsigned indices need no check for negative ones."""
+    _use_512_bits()
+    word, bit, n = uint64(0), 0, uint64(lanes)
+    for row in range(rows):
+        code, shift = uint64(row) * n, uint32(bit & 31)
+        if bit == 0:
+            for lane in range(n):
+                words[word + lane] = codes[code + lane]
+        else:
+            for lane in range(n):
+                words[word + lane] |= uint32(codes[code + lane] << shift)
+        bit += width
+        if bit >= 32:
+            bit, word = bit - 32, word + n
+            if bit:
+                done = uint32(width - bit)
+                for lane in range(n):
+                    words[word + lane] = codes[code + lane] >> done
+
+
+@kernel
+def _unpack(words: Words, width: int, lanes: int, rows: int, codes: Words) -> None:
+    """Undo `_pack`."""
+    _use_512_bits()
+    word, bit, n, mask = uint64(0), 0, uint64(lanes), uint32((1 << width) - 1)
+    for row in range(rows):
+        code, shift = uint64(row) * n, uint32(bit & 31)
+        bit += width
+        if bit <= 32:
+            for lane in range(n):
+                codes[code + lane] = (words[word + lane] >> shift) & mask
+        else:
+            done, high = uint32(32 - shift), word + n
+            for lane in range(n):
+                later = uint32(words[high + lane] << done)
+                codes[code + lane] = ((words[word + lane] >> shift) | later) & mask
+        if bit >= 32:
+            bit, word = bit - 32, word + n
+
+
+@kernel
+def checksum(words: Words, first: int) -> Any:
+    """Return the sum of word i times 2 i + 1 modulo 2^64, for i = first, ...; no single wrong word leaves it."""
+    _use_512_bits()
+    total = uint64(0)
+    for i in range(len(words)):
+        total += uint64(words[i]) * uint64(uint32(2 * (first + i) + 1))
+    return total
+
+
+@kernel
+def words_of(n: int, width: int) -> int:
+    """Return how many words n codes take."""
+    return (n * width + 31) // 32
+
+
+@kernel
+def encode(v: Rows, first: int, last: int, key: Any, norms: Rows, form: Form, words: Words) -> Any:
+    """Quantize elements first..last of v and pack their codes; return the checksum of the words.
+
+    first is a multiple of BLOCK, and words are those of this part.
+    """
+    _use_512_bits()
+    s, bucket, wire = form
+    random64, codes = np.empty(2 * _COUNTERS, np.uint64), np.empty(BLOCK, np.uint32)
+    random, total, width = random64.view(np.uint32), uint64(0), width_of(s)
+    for start in range(first, last, BLOCK):
+        n = min(BLOCK, last - start)
+        x = v[start : start + n]
+        for part in range(8):
+            for i in range(0, BLOCK // 8, 16):
+                _prefetch(v, uint64(start + BLOCK + part * BLOCK // 8 + i))
+            _philox(uint64(start // 8), key, random64, part)
+        lo = 0
+        while lo < n:
+            b = (start + lo) // bucket
+            hi = min(n, (b + 1) * bucket - start)
+            _round(x, lo, hi, norms[b], s, width, random, codes)
+            lo = hi
+        at = words_of(start - first, wire)
+        block = words[at : at + words_of(n, wire)]
+        lanes = n // 32
+        _pack(codes, wire, lanes, 32, block)
+        _pack(codes[32 * lanes :], wire, 1, n % 32, block[lanes * wire :])
+        total += checksum(block, at)
+    return total
+
+
+@kernel
+def decode(words: Words, first: int, last: int, norms: Rows, form: Form, out: Rows, add: bool) -> Any:
+    """Write or add Q_s for elements first..last of out; return the checksum of the words and the largest code."""
+    _use_512_bits()
+    s, bucket, wire = form
+    codes, total, most = np.empty(BLOCK, np.uint32), uint64(0), uint32(0)
+    for start in range(first, last, BLOCK):
+        n = min(BLOCK, last - start)
+        at = words_of(start - first, wire)
+        block = words[at : at + words_of(n, wire)]
+        for i in range(0, BLOCK, 16):
+            _prefetch(out, uint64(start + BLOCK + i))
+        total += checksum(block, at)
+        lanes = n // 32
+        _unpack(block, wire, lanes, 32, codes)
+        _unpack(block[lanes * wire :], wire, 1, n % 32, codes[32 * lanes :])
+        lo = 0
+        while lo < n:
+            b = (start + lo) // bucket
+            hi = min(n, (b + 1) * bucket - start)
+            most = max(most, _values(codes, lo, hi, norms[b], s, out[start : start + n], add))
+            lo = hi
+    return total, most
+
+
+@kernel
+def width_of(s: int) -> int:
+    """Return ceil(log2(2 s + 1)), the bits that codes 0..2s take."""
+    width = 0
+    while (2 * s) >> width:
+        width += 1
+    return width
