@@ -163,8 +163,8 @@ class World:
     def shift(self, x: Tensor, by: int = 1, lengths: Lengths | None = None) -> Tensor:
         """Pass (local, d) rows around the ring: worker i receives the row of worker ``(i - by) mod n``.
 
-        Only the first ``lengths[j]`` elements of the row of worker j travel, if `lengths` (n,) are given. The (local, d)
-        tensor is overwritten by the next call.
+        Only the first ``lengths[j]`` elements of the row of worker j travel, if `lengths`, (n,), are given. The result
+        (local, d) is overwritten by the next call.
         """
         routes = np.roll(np.eye(self.workers, dtype=np.bool_), by, axis=1)
         self.count(x, routes, lengths)
@@ -276,8 +276,9 @@ class World:
         width = [x.shape[1]] * self.workers if lengths is None else lengths.tolist()
         rows = {worker: x[i, : width[worker]] for i, worker in enumerate(self.local)}
         needed = [worker for worker in self._remote() if routes[worker, self._rows()].any()]
-        received = self.buffer(name, sum(width[worker] for worker in needed), x)
-        rows |= dict(zip(needed, received.split([width[worker] for worker in needed]), strict=True))
+        sizes = [width[worker] for worker in needed]
+        received = torch.split(self.buffer(name, sum(sizes), x), sizes)
+        rows |= dict(zip(needed, received, strict=True))
         sends, receives = Parcels(list), Parcels(list)
         for rank in self.others:
             wanted = np.flatnonzero(routes[self._rows(), self.shards[rank]].any(axis=1))

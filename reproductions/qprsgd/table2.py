@@ -1,9 +1,9 @@
 """Table II: what it prints, and modelled time in place of the authors' cluster.
 
-A round takes K local updates of one unit of time each plus its messages, ``volume * slowness``: volume is in dense models
-through the busiest worker, from the ledger (2 (M - 1)/M on the ring, 2 by gossip, times 12/32 if quantized), and slowness
-is the time of one model, 100/B times that at 100 Mbit/s. One number is free; `SLOWNESS` is set by one printed ratio, PSGD
-on the ring at 5 against 100 Mbit/s, and the other cells test it. Quantizing itself is taken to cost no time.
+A round takes K local updates of one unit of time each plus its messages, ``volume * slowness``: volume is in dense
+models through the busiest worker, from the ledger (2 (M - 1)/M on the ring, 2 by gossip, times 12/32 if quantized), and
+slowness is the time of one model, 100/B times that at 100 Mbit/s. One number is free, and set by one printed ratio, PSGD
+on the ring at 5 against 100 Mbit/s; the other cells test it. Quantizing itself is taken to cost no time.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def volume(method: Method) -> float:
 
 
 def slowness() -> float:
-    """Return the time of one dense model at 100 Mbit/s, in local updates, from the printed times of PSGD on the ring."""
+    """Return the time of one dense model at 100 Mbit/s, in local updates, by the printed times of PSGD on the ring."""
     ratio = printed("RAR", 5, "time")["PSGD"] / printed("RAR", 100, "time")["PSGD"]
     return (ratio - 1) / (20 - ratio) / volume(methods("RAR")["PSGD"])
 

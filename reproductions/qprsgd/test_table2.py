@@ -91,7 +91,7 @@ def test_time_hardly_depends_on_bandwidth(claim: Decider, settings: Settings, ru
     claim.decide_erratum(as_printed, all_of(*least), text, runs)
 
 
-# --------------------------------------------------------------------------------- the table against itself and the text
+# ------------------------------------------------------------------------------- the table against itself and the text
 
 
 def _largest(over: str) -> float:
@@ -136,7 +136,7 @@ def test_times_are_not_compute_plus_volume_over_bandwidth(claim: Decider) -> Non
             cells.append(slow)
             growths.append(middle / fast)
     as_printed = close(predicted, cells, rtol=0.1, atol=0.01)
-    # twenty, five and one times the same volume on top of any compute: more than fivefold growth to 20 Mbit/s is impossible
+    # a fifth of the bandwidth makes the volume take five times as long: no sum with compute grows by more
     corrected = exactly([max(growths) > 5], [True])
     claim.decide_erratum(as_printed, corrected, f"up to {max(np.divide(predicted, cells)):.1f} times the printed cell")
 

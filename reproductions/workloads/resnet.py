@@ -119,7 +119,7 @@ class ResNet34:
     @property
     def sample_seconds(self) -> float:
         """Rough time of one CPU core for the gradient of one sample."""
-        return 7e-2 * (self.width / 64) ** 1.5
+        return float(7e-2 * (self.width / 64) ** 1.5)
 
     def build(self, classes: int = 10) -> nn.Sequential:
         """Return a fresh network."""
