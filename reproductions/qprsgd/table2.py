@@ -2,7 +2,7 @@
 
 A round takes K local updates of one unit of time each plus its messages, ``volume * slowness``: volume is in dense
 models through the busiest worker, from the ledger (2 (M - 1)/M on the ring, 2 by gossip, times 12/32 if quantized), and
-slowness is the time of one model, 100/B times that at 100 Mbit/s. One number is free, and set by one printed ratio, PSGD
+slowness is the time of one model, 100/B times that at 100 Mbit/s. One number is free and set by one printed ratio, PSGD
 on the ring at 5 against 100 Mbit/s; the other cells test it. Quantizing itself is taken to cost no time.
 """
 
