@@ -1,0 +1,151 @@
+"""Figure 3 and table II turn red on wrong algorithms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from types import ModuleType
+
+import pytest
+from torch import Tensor
+
+from algorithms.algorithm import Algorithm
+from algorithms.qprsgd import Dense, GossipQPRSGD
+from algorithms.quantize import Quantizer
+from algorithms.world import World
+from reproductions.harness.runner import Runner
+from reproductions.harness.settings import Settings
+from reproductions.harness.store import Run
+from reproductions.harness.training import Training
+from reproductions.qprsgd import grids, test_figure3_k_m, test_figure3_methods, test_table2
+from tests.reproductions.lab import decided, swapped
+
+Change = Callable[[Algorithm], Algorithm]
+
+
+@dataclass(frozen=True)
+class WholeModels(GossipQPRSGD):
+    """Gossip in which the models themselves are quantized: nobody keeps copies of its neighbours."""
+
+    def step(self, world: World, x: Tensor, g: Tensor, state: dict[str, Tensor], t: int, lr: float) -> None:
+        x.sub_(g, alpha=lr)
+        if (t + 1) % self.K == 0 and isinstance(self.codec, Quantizer):
+            for i, worker in enumerate(world.local):
+                x[i] = self.codec.quantize(x[i].clone(), 1000 * t + worker)
+        if (t + 1) % self.K == 0:
+            world.mix(x, self.W)
+
+
+class LastRing(RingQPRSGD):
+    """Ring whose workers make only the last of their K local updates."""
+
+    def step(self, world: World, x: Tensor, g: Tensor, state: dict[str, Tensor], t: int, lr: float) -> None:
+        super().step(world, x, _last(g, t, self.K), state, t, lr)
+
+
+class LastGossip(GossipQPRSGD):
+    """Gossip whose workers make only the last of their K local updates."""
+
+    def step(self, world: World, x: Tensor, g: Tensor, state: dict[str, Tensor], t: int, lr: float) -> None:
+        super().step(world, x, _last(g, t, self.K), state, t, lr)
+
+
+def _last(g: Tensor, t: int, K: int) -> Tensor:
+    return g if (t + 1) % K == 0 else g.zero_()
+
+
+def only_last(algorithm: Algorithm) -> Algorithm:
+    """Make one update per synchronization, whatever K."""
+    if isinstance(algorithm, GossipQPRSGD):
+        return LastGossip(algorithm.K, algorithm.codec, algorithm.weights)
+    assert isinstance(algorithm, RingQPRSGD)
+    return LastRing(algorithm.K, algorithm.codec)
+
+
+def one_update(algorithm: Algorithm) -> Algorithm:
+    """Synchronize after every local update, whatever K."""
+    return replace(algorithm, K=1)  # type: ignore[call-arg]
+
+
+def coarse(algorithm: Algorithm) -> Algorithm:
+    """Quantize to three levels, with noise ten times the signal."""
+    rough = Quantizer(1)
+    return algorithm if algorithm.codec == Dense() else replace(algorithm, codec=rough)  # type: ignore[attr-defined, call-arg]
+
+
+def untracked(algorithm: Algorithm) -> Algorithm:
+    """Quantize whole models in gossip."""
+    if isinstance(algorithm, GossipQPRSGD):
+        return WholeModels(algorithm.K, algorithm.codec, algorithm.weights)
+    return algorithm
+
+
+WRONG: list[tuple[ModuleType, Change]] = [
+    (test_figure3_k_m, only_last),
+    (test_figure3_methods, only_last),
+    (test_figure3_methods, one_update),
+    (test_figure3_methods, coarse),
+    (test_figure3_methods, untracked),
+]
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """Few seeds and short runs, made in one launch of ranks."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(grids, "RECIPES", {"smoke": replace(grids.RECIPES["smoke"], rounds=44)})
+        chosen = Settings(device="cpu", results=tmp_path_factory.mktemp("wrong"), seeds=3)
+        Runner(chosen).run([wrong(e, change) for figure, change in WRONG for e in figure.experiments(chosen)])
+        yield chosen
+
+
+def wrong(right: Training, change: Change) -> Training:
+    return replace(right, algorithm=change(right.algorithm))
+
+
+def runs_of(settings: Settings, figure: ModuleType, change: Change) -> list[Run]:
+    return swapped(settings, figure.experiments(settings), partial(wrong, change=change))
+
+
+def all_fail(tests: dict[str, Callable[..., None]], settings: Settings, runs: list[Run]) -> None:
+    verdicts = {claim: decided(test, claim, settings=settings, runs=runs).verdict for claim, test in tests.items()}
+    assert verdicts == dict.fromkeys(tests, "deviates")
+
+
+def test_the_effect_of_k_needs_local_updates(settings: Settings) -> None:
+    tests = {
+        "qprsgd-fig3a-K-rar": test_figure3_k_m.test_larger_periods_converge_faster,
+        "qprsgd-fig3e-K-gossip": test_figure3_k_m.test_eight_updates_take_less_time_than_four,
+    }
+    all_fail(tests, settings, runs_of(settings, test_figure3_k_m, only_last))
+
+
+def test_the_methods_need_local_updates(settings: Settings) -> None:
+    tests = {
+        "qprsgd-fig3c-3x": test_figure3_methods.test_convergence_is_over_three_times_as_fast,
+        "qprsgd-fig3d-vs-qsgd": test_figure3_methods.test_communication_is_half_of_qsgds,
+        "qprsgd-table2-rar-5mbps-time": test_table2.test_times_to_a_loss,
+        "qprsgd-table2-rar-5mbps-acc": test_table2.test_accuracies_after_a_time,
+    }
+    all_fail(tests, settings, runs_of(settings, test_figure3_methods, only_last))
+
+
+def test_savings_need_rare_synchronization(settings: Settings) -> None:
+    tests = {
+        "qprsgd-fig3h-vs-qsgd": test_figure3_methods.test_communication_is_half_of_qsgds,
+        "qprsgd-comm-qpr-less-qsgd": test_figure3_methods.test_bytes_to_a_loss_are_ordered,
+    }
+    runs = runs_of(settings, test_figure3_methods, one_update)
+    verdicts = {claim: decided(test, claim, settings=settings, runs=runs).verdict for claim, test in tests.items()}
+    assert "trend" not in verdicts.values()
+
+
+def test_overlapping_curves_need_a_fine_quantizer(settings: Settings) -> None:
+    tests = {"qprsgd-fig3c-overlap-pr": test_figure3_methods.test_quantization_changes_no_curve}
+    all_fail(tests, settings, runs_of(settings, test_figure3_methods, coarse))
+
+
+def test_gossip_needs_copies_of_the_neighbours(settings: Settings) -> None:
+    tests = {"qprsgd-fig3g-overlap-pr": test_figure3_methods.test_quantization_changes_no_curve}
+    all_fail(tests, settings, runs_of(settings, test_figure3_methods, untracked))
