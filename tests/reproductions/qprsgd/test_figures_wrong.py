@@ -11,7 +11,7 @@ import pytest
 from torch import Tensor
 
 from algorithms.algorithm import Algorithm
-from algorithms.qprsgd import Dense, GossipQPRSGD
+from algorithms.qprsgd import Dense, GossipQPRSGD, RingQPRSGD
 from algorithms.quantize import Quantizer
 from algorithms.world import World
 from reproductions.harness.runner import Runner
