@@ -4,9 +4,10 @@ Level l_i = floor(v_i s/||v|| + u_i) with u_i uniform in [0, 1) is sgn(v_i) zeta
 goes to -(l + 1) with the same probability with which (4) takes l + 1. The norm is summed in float64 and stored in the
 type of the row, rounded up, so that |l_i| <= s always; Q_s(v)_i = norm l_i/s uses the stored norm and stays unbiased.
 
-A message is eight bytes (checksum, number of words), one norm for each bucket, the codes in 32-bit words, and zeros up
-to a multiple of eight bytes. Codes are l + s in ceil(log2(2 s + 1)) bits ("fixed", laid out in `algorithms.wire`) or a
-sign and an Elias gamma code ("elias", `algorithms.elias`).
+A message has a header of eight bytes (checksum, number of words), one norm for each bucket and the codes in 32-bit
+words, each padded to a multiple of eight bytes. Codes are l + s in ceil(log2(2 s + 1)) bits ("fixed", laid out in
+`algorithms.wire`) or a sign and an Elias gamma code ("elias", `algorithms.elias`). Fixed codes come first, so that they
+are aligned where the message is; variable ones come last.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import torch
 from torch import Tensor
 
 MOST_LEVELS = 1 << 20
-_HEADER = 2  # words
+_HEADER = 8  # bytes
 _RAW = 32  # bits of a code that is not packed
 _CHUNK = 1 << 16  # elements; a multiple of wire.BLOCK whose codes stay in the L2 cache
 _MASK = (1 << 64) - 1
@@ -73,7 +74,7 @@ class Quantizer:
 
     def size(self, n: int, dtype: torch.dtype = torch.float32) -> int:
         """Return the bytes of a message of n elements: exactly if fixed, at most if Elias; a multiple of eight."""
-        return self._bytes(n, dtype, -(-n * self.bits // 32))
+        return self._bytes(n, dtype, self._words(n))
 
     def encode(self, v: Tensor, key: int, message: Tensor) -> int:
         """Write Q_s(v) into a message and return how many bytes it takes.
@@ -92,16 +93,15 @@ class Quantizer:
         _check_message(message, self.size(n, v.dtype), v)
         parts, loops = self._parts(message, n, v.dtype), _loops(v)
         self._norms(v, parts.norms)
-        words = -(-n * self.bits // 32)
+        words = self._words(n)
         if self.wire == "fixed":
             total = self._quantize(v, key, parts.norms, range(n), self.bits, parts.codes[:words])
         else:
             words = self._write_elias(v, key, parts)
             total = loops.checksum(_native(parts.codes[:words]), 0)
         parts.header.copy_(torch.tensor([self._sign(total, words, parts.norms, n), words]))
-        used = self._bytes(n, v.dtype, words)
-        message[4 * _HEADER + parts.norms.nbytes + 4 * words : used] = 0
-        return used
+        parts.codes[words : words + words % 2] = 0
+        return self._bytes(n, v.dtype, words)
 
     def decode(self, message: Tensor, out: Tensor, add: bool = False) -> None:
         """Write Q_s(v) of a message into `out`, (n,), or add it.
@@ -110,10 +110,11 @@ class Quantizer:
         as the message is read: `out` is then undefined.
         """
         n = _checked_row(out, "out")
-        _check_message(message, self._bytes(n, out.dtype, 0), out)
+        least = self.size(n, out.dtype) if self.wire == "fixed" else self._bytes(n, out.dtype, 0)
+        _check_message(message, least, out)
         parts = self._parts(message, n, out.dtype)
         signature, words = (value & 0xFFFFFFFF for value in parts.header.tolist())
-        if words > len(parts.codes) or (self.wire == "fixed" and words != -(-n * self.bits // 32)):
+        if words > len(parts.codes) or (self.wire == "fixed" and words != self._words(n)):
             raise ValueError(f"the message announces {words} words, which does not fit {n} elements and its length")
         codes = parts.codes[:words]
         if not bool(torch.isfinite(parts.norms).all()) or bool((parts.norms < 0).any()):
@@ -149,16 +150,24 @@ class Quantizer:
         return Form(self.s, self._bucket(n), bits)
 
     def _bytes(self, n: int, dtype: torch.dtype, words: int) -> int:
-        return -(-(4 * (_HEADER + words) + self._buckets(n) * dtype.itemsize) // 8) * 8
+        return _HEADER + _padded(self._buckets(n) * dtype.itemsize) + _padded(4 * words)
 
     def _parts(self, message: Tensor, n: int, dtype: torch.dtype) -> _Parts:
-        norms = 4 * _HEADER + self._buckets(n) * dtype.itemsize
-        end = message.numel() // 4 * 4
-        return _Parts(
-            message[: 4 * _HEADER].view(torch.int32),
-            message[4 * _HEADER : norms].view(dtype),
-            message[norms:end].view(torch.int32),
-        )
+        norms = self._buckets(n) * dtype.itemsize
+        if self.wire == "fixed":
+            at = _padded(4 * self._words(n))
+            codes, norm, head = message[:at], message[at : at + norms], message[at + _padded(norms) :]
+        else:
+            at = _HEADER + _padded(norms)
+            head, norm, codes = (
+                message,
+                message[_HEADER : _HEADER + norms],
+                message[at : at + (len(message) - at) // 8 * 8],
+            )
+        return _Parts(head[:_HEADER].view(torch.int32), norm.view(dtype), codes.view(torch.int32))
+
+    def _words(self, n: int) -> int:
+        return -(-n * self.bits // 32)
 
     def _norms(self, v: Tensor, norms: Tensor) -> None:
         if not _loops(v).norms_of(_native(v), self._bucket(len(v)), _native(norms)):
@@ -212,6 +221,10 @@ class Quantizer:
     def _verify(self, signature: int, total: int, words: int, norms: Tensor, n: int) -> None:
         if signature != self._sign(total, words, norms, n) & 0xFFFFFFFF:
             raise ValueError("the message is damaged or was made by another quantizer: its checksum does not match")
+
+
+def _padded(size: int) -> int:
+    return -(-size // 8) * 8
 
 
 def _checked_row(row: Tensor, name: str) -> int:

@@ -177,7 +177,7 @@ def _round(x: Rows, lo: int, hi: int, norm: float, s: int, width: int, random: W
     one = float64(s) * 2.0**point  # what the norm itself becomes: s, before the point is moved
     factor = one / (float64(norm) * lift) if norm > 0 else 0.0
     lift4, factor4, norm4 = float32(lift), float32(factor), float32(norm)
-    while norm4 * lift4 * factor4 > float32(one):
+    while narrow and norm4 * lift4 * factor4 > float32(one):
         factor4 *= float32(1 - 2.0**-23)
     while float64(norm) * lift * factor > one:
         factor *= 1 - 2.0**-52
@@ -236,12 +236,14 @@ def _pack(codes: Words, width: int, lanes: int, rows: int, words: Words) -> None
 
 
 @kernel
-def _unpack(words: Words, width: int, lanes: int, rows: int, codes: Words) -> None:
+def _unpack(words: Words, width: int, lanes: int, rows: int, codes: Words, ahead: Rows, start: int) -> None:
     """Undo `_pack`."""
     _use_512_bits()
     word, bit, n, mask = uint64(0), 0, uint64(lanes), uint32((1 << width) - 1)
     for row in range(rows):
         code, shift = uint64(row) * n, uint32(bit & 31)
+        for i in range(0, LANES, 16):
+            _prefetch(ahead, uint64(start + LANES * row + i))
         bit += width
         if bit <= 32:
             for lane in range(n):
@@ -313,12 +315,10 @@ def decode(words: Words, first: int, last: int, norms: Rows, form: Form, out: Ro
         n = min(BLOCK, last - start)
         at = words_of(start - first, wire)
         block = words[at : at + words_of(n, wire)]
-        for i in range(0, BLOCK, 16):
-            _prefetch(out, uint64(start + BLOCK + i))
         total += checksum(block, at)
         lanes = n // 32
-        _unpack(block, wire, lanes, 32, codes)
-        _unpack(block[lanes * wire :], wire, 1, n % 32, codes[32 * lanes :])
+        _unpack(block, wire, lanes, 32, codes, out, start + BLOCK)
+        _unpack(block[lanes * wire :], wire, 1, n % 32, codes[32 * lanes :], out, start + 2 * BLOCK)
         lo = 0
         while lo < n:
             b = (start + lo) // bucket

@@ -1,9 +1,11 @@
 """Collects the ratios of the speed tests and prints them as a table: what was timed, against what, what limits it."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import torch
 
 ROWS = pytest.StashKey[list[tuple[str, str, str]]]()
 Speed = Callable[[str, float, str, str], None]
@@ -18,6 +20,27 @@ def speed(request: pytest.FixtureRequest, benchmark: Any) -> Speed:
         request.config.stash.setdefault(ROWS, []).append((name, f"{ratio:.2f} ({target})", limit))
 
     return record
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def fastest(
+    calls: dict[str, Callable[[], object]], repeats: int, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, float]:
+    """Return the shortest time of each call, taking turns so that all see the same machine."""
+    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(repeats):
+        for name, call in calls.items():
+            start = clock()
+            call()
+            seconds[name].append(clock() - start)
+    return {name: min(values) for name, values in seconds.items()}
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

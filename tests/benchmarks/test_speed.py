@@ -3,8 +3,7 @@
 import json
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,26 +17,7 @@ from reproductions.workloads.base import Workload, kernels
 from reproductions.workloads.digits import Digits
 from reproductions.workloads.grammar import SlotGrammar
 from reproductions.workloads.resnet import ResNet
-from tests.benchmarks.conftest import Speed
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def fastest(calls: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Return the shortest time of each call, taking turns so that all see the same machine."""
-    seconds: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(repeats):
-        for name, call in calls.items():
-            start = time.perf_counter()
-            call()
-            seconds[name].append(time.perf_counter() - start)
-    return {name: min(values) for name, values in seconds.items()}
+from tests.benchmarks.conftest import Speed, fastest
 
 
 def test_rps_round_against_the_collectives_of_mpi(benchmark: Any, speed: Speed, tmp_path: Path) -> None:
