@@ -16,10 +16,14 @@ from algorithms.qprsgd import GossipQPRSGD, RingQPRSGD
 from algorithms.topology import Matrix, ring, uniform, value, zeta
 from algorithms.world import World
 from reproductions.harness.context import Context
-from reproductions.harness.descent import Constant, Descent, repeat, spread
+from reproductions.harness.decisions import Decision, all_of
+from reproductions.harness.descent import Constant, Descent, by_setting, repeat, spread
 from reproductions.harness.settings import Settings
+from reproductions.harness.statistics import within
 from reproductions.harness.store import Run
+from reproductions.qprsgd import expectations
 from reproductions.qprsgd.bounds import Gossip, Ring, noise_factor
+from reproductions.qprsgd.expectations import Problem, relative_noise
 from reproductions.qprsgd.rounding import Array, Levels
 from reproductions.workloads.objectives import Gaussian, Objective, Quadratic, Rare, Waves
 
@@ -132,6 +136,23 @@ def spectrum(W: Matrix) -> tuple[float, float]:
 def _levels(algorithm: RingQPRSGD | GossipQPRSGD) -> int | None:
     assert isinstance(algorithm.codec, Levels)
     return algorithm.codec.s
+
+
+def gossip_follows(runs: list[Run], *roles: str) -> Decision:
+    """Decide whether runs with messages have the exact expectations."""
+    decisions = []
+    for run, group in by_setting(runs, Descent, *roles).items():
+        algorithm = run.algorithm
+        assert isinstance(algorithm, GossipQPRSGD)
+        exact = gossip_exact(gossip_setting(run), algorithm.W, run.schedule.lr(0), syncs_of(run)[-1])
+        decisions.append(within(measured(group)["gradient"][:, -1] / exact, 0.85, 1.15))
+    return all_of(*decisions)
+
+
+def gossip_exact(s: Gossip, W: Matrix, gamma: float, syncs: int) -> float:
+    """Return the exact mean over n of E |grad F(xbar_n)|^2 on a quadratic that all workers share."""
+    problem = Problem(s.M, s.K, s.lipschitz, s.sigma, s.gap)
+    return expectations.gossip(problem, relative_noise(s.d, s.s), W, gamma, syncs)
 
 
 # ------------------------------------------------------------------------------------------------------------ grids
