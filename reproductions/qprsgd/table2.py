@@ -70,6 +70,6 @@ def accuracies(settings: Settings, runs: list[Run], paradigm: str, bandwidth: in
     found = {}
     for name, method in methods(paradigm).items():
         passes = budget / round_seconds(method, bandwidth) / ours.rounds_per_pass(method)
-        series = [run.series("test_accuracy") for run in select(runs, curve(settings, method))]
+        series = [run.series("mean_test_accuracy") for run in select(runs, curve(settings, method))]
         found[name] = np.array([100 * np.interp(passes, [0, *one.index], [10 / 100, *one]) for one in series])
     return found

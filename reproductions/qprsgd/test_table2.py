@@ -44,7 +44,9 @@ def _block(claim: Decider) -> tuple[str, int]:
     return ("RAR" if paradigm == "rar" else paradigm), int(bandwidth.removesuffix("mbps"))
 
 
-def _ordered(found: dict[str, Rounds], pairs: list[tuple[str, str]]) -> Decision:
+def _ordered(claim: Decider, found: dict[str, Rounds], pairs: list[tuple[str, str]]) -> Decision:
+    if not pairs:
+        claim.not_run("the printed cells are too close to have an order; their values need --scale paper")
     return all_of(*(less(found[low], found[high], alpha=ALPHA / len(pairs)) for low, high in pairs))
 
 
@@ -54,7 +56,9 @@ def test_times_to_a_loss(claim: Decider, settings: Settings, runs: list[Run]) ->
     pairs = list(_pairs(printed(paradigm, bandwidth, "time"), APART_TIME, relative=True))
     found = table2.times(settings, runs, paradigm, bandwidth)
     text = ", ".join(f"{name} {found[name].mean() / found['QPRSGD'].mean():.2f}" for name in found)
-    claim.decide(_ordered({name: np.log(times) for name, times in found.items()}, pairs), f"over QPRSGD: {text}", runs)
+    claim.decide(
+        _ordered(claim, {name: np.log(times) for name, times in found.items()}, pairs), f"over QPRSGD: {text}", runs
+    )
 
 
 @decides(*(f"qprsgd-table2-{p.lower()}-{b}mbps-acc" for p, b in BLOCKS))
@@ -63,7 +67,7 @@ def test_accuracies_after_a_time(claim: Decider, settings: Settings, runs: list[
     pairs = list(_pairs(printed(paradigm, bandwidth, "acc"), APART_ACCURACY, relative=False))
     found = table2.accuracies(settings, runs, paradigm, bandwidth, SHARE)
     text = ", ".join(f"{name} {found[name].mean():.1f}" for name in found)
-    claim.decide(_ordered(found, pairs), f"{text} %", runs)
+    claim.decide(_ordered(claim, found, pairs), f"{text} %", runs)
 
 
 @decides("qprsgd-table2-fastest")
@@ -73,9 +77,9 @@ def test_fastest_unless_the_network_is(claim: Decider, settings: Settings, runs:
         for bandwidth in BANDWIDTHS[1:]:
             found = table2.times(settings, runs, paradigm, bandwidth)
             decisions += [less(np.log(found["QPRSGD"]), np.log(found[other]), alpha=ALPHA) for other in list(found)[:3]]
-    cells = [min(printed(p, b, "time"), key=printed(p, b, "time").__getitem__) for p, b in BLOCKS]
-    wanted = ["PR-SGD" if bandwidth == 100 else "QPRSGD" for _, bandwidth in BLOCKS]
-    claim.decide(all_of(exactly(cells, wanted), *decisions), "at 20 and 5 Mbit/s, both paradigms", runs)
+    fastest = [min(printed(p, b, "time"), key=printed(p, b, "time").__getitem__) == "QPRSGD" for p, b in BLOCKS]
+    wanted = [bandwidth < 100 for _, bandwidth in BLOCKS]
+    claim.decide(all_of(exactly(fastest, wanted), *decisions), "at 20 and 5 Mbit/s, both paradigms", runs)
 
 
 @decides("qprsgd-table2-robust")
