@@ -38,7 +38,7 @@ def experiments(settings: Settings) -> list[Descent]:
     """Return the grid of Theorem 1 and 24 local updates away from the top of a hill, before any synchronization."""
     problem, noise = Quadratic(-1.0, pattern="outlier"), Gaussian(1.0)
     apart = RingQPRSGD(HILL.K + 1, Levels(None))
-    draft = Descent("hill", apart, HILL.M, 256, HILL.K, 0, Lossless(), problem, noise, Constant(HILL_STEP))
+    draft = Descent("hill", apart, HILL.M, 128, HILL.K, 0, Lossless(), problem, noise, Constant(HILL_STEP))
     return [*ring_grid(settings), *repeat(draft, settings.seeds)]
 
 

@@ -47,7 +47,7 @@ def experiments(settings: Settings) -> list[Descent]:
     everyone, noise = value(uniform(complete(2))), Gaussian(1.0)
     algorithm = GossipQPRSGD(1, Levels(1000), everyone)
     quadratic = Quadratic(1.0, pattern="outlier")
-    draft = GossipDescent("missing", algorithm, 2, 200, 128, 0, Lossless(), quadratic, noise, Constant(0.05))
+    draft = GossipDescent("missing", algorithm, 2, 200, 64, 0, Lossless(), quadratic, noise, Constant(0.05))
     runs += repeat(draft, settings.seeds)
     return runs
 
