@@ -23,7 +23,7 @@ from torch import Tensor
 
 from algorithms.algorithm import Algorithm
 from algorithms.blocks import partition
-from algorithms.streams import word
+from algorithms.streams import kernel_key
 from algorithms.topology import Matrix, Weights, check_mixing
 from algorithms.world import World
 
@@ -209,7 +209,7 @@ class _Mail:
     def write(self, row: int, v: Tensor, turn: int) -> None:
         """Encode v into the message of a local worker; `turn` keys its randomness."""
         worker = self.world.local[row]
-        key = word(self.world.seed, "quantize", worker, turn)
+        key = kernel_key(self.world.seed, "quantize", worker, turn)
         self.lengths[worker] = self.codec.encode(v, key, self.bytes[row])
         self._known = False
 

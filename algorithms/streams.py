@@ -44,11 +44,6 @@ def torch_seed(seed: int, purpose: str, worker: int = 0, step: int = 0) -> int:
     return int(stream(seed, purpose, worker, step).integers(1 << 32))
 
 
-def word(seed: int, purpose: str, worker: int = 0, step: int = 0) -> int:
-    """Return 64 random bits, the key of a counter-based generator of one's own."""
-    return int(stream(seed, purpose, worker, step).integers(1 << 64, dtype=np.uint64))
-
-
 def kernel_key(seed: int, purpose: str, worker: int = 0, step: int = 0) -> int:
     """Return a 64-bit key for kernels with Philox counters of their own, such as `algorithms.quantize`."""
     return int(stream(seed, purpose, worker, step).bit_generator.random_raw())

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 
 from algorithms.quantize import Quantizer
-from algorithms.streams import torch_seed, word
+from algorithms.streams import kernel_key, torch_seed
 from reproductions.harness.decisions import close, exactly
 from reproductions.harness.figures import FigureFolder, panels
 from reproductions.harness.plugin import decides
@@ -40,7 +40,7 @@ def bits(kind: str, parts: int, codec: Quantizer = ELIAS) -> float:
     generator = torch.Generator().manual_seed(torch_seed(0, "communication/normal"))
     v = torch.randn(n, generator=generator) if kind == "normal" else gradient()[:n].clone()
     message = torch.empty(codec.size(n), dtype=torch.uint8)
-    return 8 * codec.encode(v, word(0, "communication"), message) / n
+    return 8 * codec.encode(v, kernel_key(0, "communication"), message) / n
 
 
 def _parts(paradigm: str) -> int:

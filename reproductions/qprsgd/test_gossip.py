@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from algorithms.qprsgd import GossipQPRSGD
-from algorithms.streams import stream, word
+from algorithms.streams import kernel_key, stream
 from algorithms.topology import Matrix, complete, metropolis, ring, star, torus, uniform, value, zeta
 from algorithms.world import World
 from reproductions.harness.decisions import all_of, close, exactly, searched
@@ -164,7 +164,7 @@ def _follow(M: int, W: Matrix, K: int, s: int | None, syncs: int = 4, d: int = 1
             g = local - minima + noise
             moved, local = moved + g, local - gamma * g
         change = torch.from_numpy(W) @ wanted - gamma * moved - wanted  # Delta X_n
-        keys = [word(0, "quantize", m, n * K + K - 1) for m in range(M)]
+        keys = [kernel_key(0, "quantize", m, n * K + K - 1) for m in range(M)]
         quantized = torch.stack([Levels(s).quantize(-row, key) for row, key in zip(change, keys, strict=True)])
         wanted = wanted - quantized
     return x, wanted

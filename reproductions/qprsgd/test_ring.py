@@ -9,7 +9,7 @@ from torch import Tensor
 from algorithms.blocks import partition
 from algorithms.qprsgd import Codec, Dense, RingQPRSGD
 from algorithms.quantize import Quantizer
-from algorithms.streams import stream, word
+from algorithms.streams import kernel_key, stream
 from algorithms.world import World
 from reproductions.harness.decisions import agree, all_of, close, exactly
 from reproductions.harness.plugin import decides
@@ -109,7 +109,7 @@ def _nested(g: Tensor) -> Tensor:
         partial = torch.zeros(part.stop - part.start)
         for i in range(M):  # part j starts at worker j and goes once around the ring
             worker = (j + i) % M
-            partial = Quantizer(S).quantize(partial + g[worker, part], word(0, "quantize", worker, i))
+            partial = Quantizer(S).quantize(partial + g[worker, part], kernel_key(0, "quantize", worker, i))
         sums[part] = partial
     return sums
 

@@ -15,7 +15,7 @@ from algorithms.blocks import partition
 from algorithms.qprsgd import Codec, Dense, GossipQPRSGD, RingQPRSGD
 from algorithms.quantize import Quantizer
 from algorithms.schedule import StepDecay
-from algorithms.streams import word
+from algorithms.streams import kernel_key
 from algorithms.topology import metropolis, ring, star, uniform, value
 from algorithms.world import World
 from reproductions.harness.runner import Runner
@@ -49,7 +49,7 @@ def trajectory(algorithm: Algorithm) -> tuple[Tensor, World, dict[str, Tensor]]:
 def passed(codec: Codec, v: Tensor, worker: int, turn: int) -> Tensor:
     """Return what a receiver decodes."""
     message, out = torch.empty(codec.size(len(v)), dtype=torch.uint8), torch.empty_like(v)
-    used = codec.encode(v.clone(), word(5, "quantize", worker, turn), message)
+    used = codec.encode(v.clone(), kernel_key(5, "quantize", worker, turn), message)
     codec.decode(message[:used], out)
     return out
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from algorithms.qprsgd import GossipQPRSGD, RingQPRSGD, ring_sum
-from algorithms.streams import word
+from algorithms.streams import kernel_key
 from algorithms.world import World
 from reproductions.qprsgd.rounding import Array, Levels, rounding
 from reproductions.workloads.objectives import Gaussian
@@ -55,7 +55,7 @@ class FirstHopOnly(RingQPRSGD):
         x.sub_(g, alpha=lr)
         if (t + 1) % self.K == 0:
             start = state["synchronized"]
-            keys = [word(world.seed, "quantize", m, t) for m in world.local]
+            keys = [kernel_key(world.seed, "quantize", m, t) for m in world.local]
             codec: Any = self.codec
             rows = [codec.quantize(change, key) for change, key in zip(start - x, keys, strict=True)]
             start.sub_(world.mean(torch.stack(rows)))
@@ -103,7 +103,7 @@ class WholeModels(GossipQPRSGD):
         x.sub_(g, alpha=lr)
         if (t + 1) % self.K == 0:
             codec: Any = self.codec
-            keys = [word(world.seed, "quantize", m, t) for m in world.local]
+            keys = [kernel_key(world.seed, "quantize", m, t) for m in world.local]
             sent = torch.stack([codec.quantize(row, key) for row, key in zip(start, keys, strict=True)])
             x.add_(torch.from_numpy(self.W) @ world.collect(sent) - start)
             start.copy_(x)
