@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from reproductions.harness.claims import load_claims
 from reproductions.harness.context import Context
 from reproductions.harness.descent import Simulation
 from reproductions.harness.provenance import provenance
 from reproductions.harness.store import Run
-from reproductions.qprsgd import theory
 from tests.reproductions.lab import decided
-
-CLAIMS = load_claims(Path(theory.__file__).with_name("claims.yaml"))
 
 
 def simulate(
@@ -44,5 +39,5 @@ def _with(experiment: Simulation, algorithm: type[Any]) -> Simulation:
 
 def red(test: Callable[..., None], claim: str, **fixtures: Any) -> None:
     """Assert that a reproduction finds its claim violated."""
-    verdict = decided(CLAIMS, test, claim, **fixtures)
+    verdict = decided(test, claim, **fixtures)
     assert verdict.verdict == "deviates", (claim, verdict.verdict, verdict.reason)
