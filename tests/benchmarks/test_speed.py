@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from algorithms.replicas import Batch, Replicas
+from reproductions.harness import launcher
 from reproductions.harness.launcher import launch
 from reproductions.workloads.base import Workload, kernels
 from reproductions.workloads.digits import Digits
@@ -28,6 +29,35 @@ def test_rps_round_against_the_collectives_of_mpi(benchmark: Any, speed: Speed, 
         name = f"RPS round, p = 0, 4 ranks, {int(d) // 1_000_000}M floats / reduce-scatter + all-gather"
         speed(name, ratio, "at most 1.3", "copies through shared memory: 2 (n-1)/n d floats in and out of every rank")
         assert ratio <= 1.3
+
+
+def measured(folder: Path, what: str, ranks: int) -> dict[str, float]:
+    """Return the shortest seconds of every contender of `cooperative_round`."""
+    (folder / "what").write_text(what)
+    launch("tests.benchmarks.cooperative_round", folder, ranks, 300.0)
+    return {name: min(values) for name, values in json.loads((folder / "seconds.json").read_text()).items()}
+
+
+def test_mixing_on_a_ring_against_bare_messages(benchmark: Any, speed: Speed, tmp_path: Path) -> None:
+    seconds = benchmark.pedantic(measured, args=(tmp_path, "mix", 4), rounds=1)
+    ratio = seconds["world"] / seconds["bare"]
+    name = "mixing step on a ring of 4 ranks, 10M floats / Sendrecv with both neighbours + axpy"
+    speed(name, ratio, "at most 1.2", "copies through shared memory: 2 d floats in and out of every rank, three passes")
+    assert ratio <= 1.2
+
+
+def test_background_hides_messages(
+    benchmark: Any, speed: Speed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # TCP, as between machines: through shared memory a message takes no longer than the copy of what is sent. Compute
+    # sleeps, as on a device of its own: a core that computes has no time left for the copies of TCP.
+    monkeypatch.setitem(launcher.ENVIRONMENT, "OMPI_MCA_btl", "self,tcp")
+    seconds = benchmark.pedantic(measured, args=(tmp_path, "overlap sleep", 2), rounds=1)
+    messages = seconds["messages"] - seconds["compute"]  # less than compute, so that all of it could hide
+    ratio = (seconds["blocking"] - seconds["nonblocking"]) / messages
+    name = "messages of EASGD over TCP hidden by compute, 1 worker + z, 10M floats"
+    speed(name, ratio, "at least 0.8", "the copy of the models that are sent while workers go on")
+    assert ratio >= 0.8
 
 
 def bare_loop(models: list[torch.nn.Module], batches: list[Batch], loss: Callable[..., torch.Tensor]) -> None:
