@@ -14,7 +14,8 @@ import numpy as np
 from numba.cpython.unsafe import numbers
 from numpy import int64, uint32, uint64
 
-from algorithms.wire import Words, kernel
+from algorithms.compiled import kernel
+from algorithms.wire import Words
 
 _leading_zeros: Any = numbers.leading_zeros
 

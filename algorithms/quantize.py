@@ -13,9 +13,11 @@ are aligned where the message is; variable ones come last.
 from __future__ import annotations
 
 import importlib
+import math
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -117,7 +119,7 @@ class Quantizer:
         if words > len(parts.codes) or (self.wire == "fixed" and words != self._words(n)):
             raise ValueError(f"the message announces {words} words, which does not fit {n} elements and its length")
         codes = parts.codes[:words]
-        if not bool(torch.isfinite(parts.norms).all()) or bool((parts.norms < 0).any()):
+        if len(parts.norms) and not 0 <= float(parts.norms.min()) <= float(parts.norms.max()) < math.inf:
             raise ValueError("the message is damaged: a norm is not a finite number >= 0")
         if self.wire == "fixed":
             total, most = self._restore(codes, self.bits, parts.norms, range(n), out, add)
@@ -145,9 +147,7 @@ class Quantizer:
         return self.bucket or max(n, 1)
 
     def _form(self, n: int, bits: int) -> Any:
-        from algorithms.wire import Form
-
-        return Form(self.s, self._bucket(n), bits)
+        return _imported("algorithms.wire").Form(self.s, self._bucket(n), bits)
 
     def _bytes(self, n: int, dtype: torch.dtype, words: int) -> int:
         return _HEADER + _padded(self._buckets(n) * dtype.itemsize) + _padded(4 * words)
@@ -189,8 +189,7 @@ class Quantizer:
         return int(total), int(most)
 
     def _write_elias(self, v: Tensor, key: int, parts: _Parts) -> int:
-        from algorithms import elias
-
+        elias = _imported("algorithms.elias")
         words, bit = parts.codes.cpu(), 0
         for part, codes in _chunks(v):
             self._quantize(v, key, parts.norms, part, _RAW, codes)
@@ -199,8 +198,7 @@ class Quantizer:
         return -(-bit // 32)
 
     def _read_elias(self, words: Tensor, norms: Tensor, out: Tensor, add: bool) -> int:
-        from algorithms import elias
-
+        elias = _imported("algorithms.elias")
         host, bit, most = words.cpu(), 0, 0
         for part, codes in _chunks(out):
             levels = torch.empty_like(codes, device="cpu")
@@ -256,8 +254,14 @@ def _chunks(v: Tensor) -> Iterator[tuple[range, Tensor]]:
 
 
 def _loops(row: Tensor) -> Any:
-    """Return the loops for the device of a row; numba is imported when it is needed."""
-    return importlib.import_module("algorithms.wire" if row.device.type == "cpu" else "algorithms.wire_torch")
+    """Return the loops for the device of a row."""
+    return _imported("algorithms.wire" if row.device.type == "cpu" else "algorithms.wire_torch")
+
+
+@cache
+def _imported(module: str) -> Any:
+    """Import a module, and numba with it, when it is needed."""
+    return importlib.import_module(module)
 
 
 def _native(tensor: Tensor) -> Any:

@@ -17,19 +17,16 @@ with fewer lanes, and up to 31 elements in one lane. A width of 32 leaves codes 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.extending import intrinsic
 from numpy import float32, float64, int32, int64, uint32, uint64
 from numpy.typing import NDArray
 
+from algorithms.compiled import kernel, prefetch, use_512_bits
+
 Words = NDArray[np.uint32]
 Rows = NDArray[Any]  # float32 or float64
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Form(NamedTuple):
@@ -51,45 +48,6 @@ _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _W0, _W1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
 
 
-def kernel(function: F) -> F:
-    """Compile on first use, and keep the result on disk."""
-    compiled: Any = njit(cache=True, nogil=True, error_model="numpy")(function)
-    return compiled  # type: ignore[no-any-return]
-
-
-def _prefer_512_bits(_context: Any) -> Any:
-    """Let LLVM use 512-bit vectors where there are any; for some processors it prefers 256 bits, at half the speed.
-
-    And leave this function a function, whose loops are vectorized whatever surrounds its calls.
-    """
-
-    def generate(context: Any, builder: Any, _signature: Any, _arguments: Any) -> Any:
-        set.add(builder.function.attributes, '"prefer-vector-width"="512"')  # add() knows no attributes with a value
-        builder.function.attributes.add("noinline")
-        return context.get_dummy_value()
-
-    return types.void(), generate
-
-
-def _fetch_early(_context: Any, array: Any, index: Any) -> Any:
-    """Ask for the cache line of an element, which may lie outside: streams of 4 kB pages stall at each page."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        byte, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
-        address = builder.bitcast(builder.gep(data, [arguments[1]]), byte)
-        prefetch = builder.module.declare_intrinsic("llvm.prefetch", (), kind)
-        builder.call(prefetch, [address, flag(0), flag(3), flag(1)])
-        return context.get_dummy_value()
-
-    return types.void(array, index), generate
-
-
-_use_512_bits: Any = intrinsic(_prefer_512_bits)
-_prefetch: Any = intrinsic(_fetch_early)
-
-
 def key(value: int) -> np.uint64:
     """Return a key as loops take it."""
     return np.uint64(value)
@@ -101,7 +59,7 @@ def norms_of(v: Rows, bucket: int, norms: Rows) -> bool:
 
     Rounding up (and a sum of squares that is never below its largest term) makes every |v_i| <= norm.
     """
-    _use_512_bits()
+    use_512_bits()
     sums = np.empty(_SUMS)
     for b in range(len(norms)):
         x = v[b * bucket : (b + 1) * bucket]
@@ -119,12 +77,12 @@ def norms_of(v: Rows, bucket: int, norms: Rows) -> bool:
 @kernel
 def _sum_of_squares(x: Rows, sums: NDArray[np.float64]) -> float:
     """Sum in 256 interleaved parts: an order of its own, so that vectors of any width give the same bits."""
-    _use_512_bits()
+    use_512_bits()
     sums[:] = 0
     for start in range(0, len(x), _SUMS):
         first, n = uint64(start), uint64(min(_SUMS, len(x) - start))
         for i in range(uint64(0), n, uint64(16)):
-            _prefetch(x, first + i + uint64(4 * _SUMS))
+            prefetch(x, first + i + uint64(4 * _SUMS))
         for i in range(n):
             sums[i] += float64(x[first + i]) * float64(x[first + i])
     return float(sums[: len(x)].sum())
@@ -150,7 +108,7 @@ def _philox(first: Any, key: Any, words: NDArray[np.uint64], part: int) -> None:
 
     Of 64-bit variables the low halves count: a product needs no more, and vectors have no other way to multiply.
     """
-    _use_512_bits()
+    use_512_bits()
     for i in range(uint64(_EIGHTH * part), uint64(_EIGHTH * (part + 1))):
         c0 = first + i
         c1, c2, c3 = c0 >> _UP, uint64(0), uint64(0)
@@ -167,9 +125,9 @@ def _philox(first: Any, key: Any, words: NDArray[np.uint64], part: int) -> None:
 def _round(x: Rows, lo: int, hi: int, norm: float, s: int, width: int, random: Words, codes: Words) -> None:
     """Write codes lo..hi of a block, floor(x_i s/norm + u_i) + s, in fixed point so that no sum is rounded.
 
-    s <= 2^15 with float32: 32 - width bits after the point, which leaves P(up) exact to 2^(width - 33); else 32 bits.
+    float32 and s < 2^15: 32 - width bits after the point, so that P of (4) is exact to 2^(width - 33); else 32 bits.
     """
-    _use_512_bits()
+    use_512_bits()
     narrow = x.itemsize == 4 and width <= 16
     point = 32 - width if narrow else 32
     tiny = norm < (2.0**-60 if narrow else 2.0**-500)  # then s/norm might overflow
@@ -183,11 +141,10 @@ def _round(x: Rows, lo: int, hi: int, norm: float, s: int, width: int, random: W
         factor *= 1 - 2.0**-52
     base4, shift, drop = uint32(one), uint32(point & 31), uint32(width & 31)
     for half in range(2):
-        turn, back = uint32(16 * half), uint32(16 * half)
-        offset = half * HALF
+        turn, offset = uint32(16 * half), half * HALF
         for i in range(uint64(max(lo, offset)), uint64(min(hi, offset + HALF))):
             r = random[i - uint64(offset)]
-            u = uint32(r << turn) | uint32(r >> back)
+            u = uint32(r << turn) | uint32(r >> turn)
             if narrow:
                 level4 = uint32(int32(np.rint(float32(x[i]) * lift4 * factor4)))
                 codes[i] = uint32(uint32(level4 + base4) + uint32(u >> drop)) >> shift
@@ -199,7 +156,7 @@ def _round(x: Rows, lo: int, hi: int, norm: float, s: int, width: int, random: W
 @kernel
 def _values(codes: Words, lo: int, hi: int, norm: float, s: int, out: Rows, add: bool) -> Any:
     """Write or add level * norm/s for codes lo..hi of a block and return the largest code."""
-    _use_512_bits()
+    use_512_bits()
     real = out.dtype.type
     tiny = norm < (2.0**-60 if out.itemsize == 4 else 2.0**-500)
     lift = (2.0**100 if out.itemsize == 4 else 2.0**600) if tiny else 1.0
@@ -216,7 +173,7 @@ def _values(codes: Words, lo: int, hi: int, norm: float, s: int, out: Rows, add:
 @kernel
 def _pack(codes: Words, width: int, lanes: int, rows: int, words: Words) -> None:
     """Pack rows of codes, one after another in each lane. Unsigned indices need no check for negative ones."""
-    _use_512_bits()
+    use_512_bits()
     word, bit, n = uint64(0), 0, uint64(lanes)
     for row in range(rows):
         code, shift = uint64(row) * n, uint32(bit & 31)
@@ -237,13 +194,13 @@ def _pack(codes: Words, width: int, lanes: int, rows: int, words: Words) -> None
 
 @kernel
 def _unpack(words: Words, width: int, lanes: int, rows: int, codes: Words, ahead: Rows, start: int) -> None:
-    """Undo `_pack`."""
-    _use_512_bits()
+    """Undo `_pack`, and fetch 32 rows from element `start` of what is needed next while doing so."""
+    use_512_bits()
     word, bit, n, mask = uint64(0), 0, uint64(lanes), uint32((1 << width) - 1)
     for row in range(rows):
         code, shift = uint64(row) * n, uint32(bit & 31)
         for i in range(0, LANES, 16):
-            _prefetch(ahead, uint64(start + LANES * row + i))
+            prefetch(ahead, uint64(start + LANES * row + i))
         bit += width
         if bit <= 32:
             for lane in range(n):
@@ -260,7 +217,7 @@ def _unpack(words: Words, width: int, lanes: int, rows: int, codes: Words, ahead
 @kernel
 def checksum(words: Words, first: int) -> Any:
     """Return the sum of word i times 2 i + 1 modulo 2^64, for i = first, ...; no single wrong word leaves it."""
-    _use_512_bits()
+    use_512_bits()
     total = uint64(0)
     for i in range(len(words)):
         total += uint64(words[i]) * uint64(uint32(2 * (first + i) + 1))
@@ -279,7 +236,7 @@ def encode(v: Rows, first: int, last: int, key: Any, norms: Rows, form: Form, wo
 
     first is a multiple of BLOCK, and words are those of this part.
     """
-    _use_512_bits()
+    use_512_bits()
     s, bucket, wire = form
     random64, codes = np.empty(2 * _COUNTERS, np.uint64), np.empty(BLOCK, np.uint32)
     random, total, width = random64.view(np.uint32), uint64(0), width_of(s)
@@ -288,7 +245,7 @@ def encode(v: Rows, first: int, last: int, key: Any, norms: Rows, form: Form, wo
         x = v[start : start + n]
         for part in range(8):
             for i in range(0, BLOCK // 8, 16):
-                _prefetch(v, uint64(start + BLOCK + part * BLOCK // 8 + i))
+                prefetch(v, uint64(start + BLOCK + part * BLOCK // 8 + i))
             _philox(uint64(start // 8), key, random64, part)
         lo = 0
         while lo < n:
@@ -308,7 +265,7 @@ def encode(v: Rows, first: int, last: int, key: Any, norms: Rows, form: Form, wo
 @kernel
 def decode(words: Words, first: int, last: int, norms: Rows, form: Form, out: Rows, add: bool) -> Any:
     """Write or add Q_s for elements first..last of out; return the checksum of the words and the largest code."""
-    _use_512_bits()
+    use_512_bits()
     s, bucket, wire = form
     codes, total, most = np.empty(BLOCK, np.uint32), uint64(0), uint32(0)
     for start in range(first, last, BLOCK):
