@@ -84,7 +84,7 @@ def recipe(settings: Settings) -> Recipe:
 
 def over_seeds(settings: Settings, make: Callable[[int], Training]) -> list[Training]:
     """Return the runs of one curve."""
-    return [make(seed) for seed in range(settings.seeds)]
+    return [make(seed) for seed in settings.fewer_seeds()]
 
 
 def curve(settings: Settings, algorithm: CooperativeSGD, epochs: float = 1.0, lr: float = 1.0) -> list[Training]:

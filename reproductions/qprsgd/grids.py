@@ -17,11 +17,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from algorithms.quantize import Quantizer
 from numpy.typing import NDArray
 
 from algorithms.algorithm import Algorithm
 from algorithms.qprsgd import Codec, Dense, GossipQPRSGD, RingQPRSGD
+from algorithms.quantize import Quantizer
 from algorithms.schedule import StepDecay
 from algorithms.topology import ring, uniform, value
 from reproductions.harness.figures import curves
@@ -137,7 +137,7 @@ def recipe(settings: Settings) -> Recipe:
 
 def curve(settings: Settings, method: Method) -> list[Training]:
     """Return the runs of one curve, one a seed."""
-    return [recipe(settings).training(method, seed) for seed in range(settings.seeds)]
+    return [recipe(settings).training(method, seed) for seed in settings.fewer_seeds()]
 
 
 def curves_of(settings: Settings, members: Sequence[Method]) -> list[Training]:

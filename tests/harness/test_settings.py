@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from reproductions.harness.settings import OPTIONS, RERUN
+from reproductions.harness.settings import OPTIONS, RERUN, Settings
 from tests.harness.toy_session import Session
 
 
@@ -63,3 +63,10 @@ def test_options_come_from_the_ini_file(session: Session) -> None:
     del environment["REPRO_SEEDS"]
     result = subprocess.run(command, cwd=session.folder, env=environment, capture_output=True, text=True, check=False)
     assert "scale small, seeds 3" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("scale", "seeds", "fewer"), [("smoke", 8, 5), ("smoke", 3, 3), ("smoke", 1, 1), ("small", 3, 3)]
+)
+def test_fewer_seeds_are_enough_to_decide(scale: str, seeds: int, fewer: int) -> None:
+    assert list(Settings(scale=scale, seeds=seeds).fewer_seeds()) == list(range(fewer))
