@@ -12,7 +12,7 @@ here: runs are compared at equally many synchronizations, called rounds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +39,8 @@ Rounds = NDArray[np.float64]
 
 PARADIGMS = ("RAR", "gossip")
 M, K = 4, 4
+CHANCE = np.log(10)
+LOSS = "mean_train_loss"  # a running mean over a pass would lag by another number of rounds for every K
 BITS12 = Quantizer(s=2047)  # the largest s of 12 bits
 PARAMETERS = 21_282_122  # of ResNet-34 for CIFAR-10, "approximately 85 MB"
 
@@ -110,6 +112,7 @@ class Recipe:
             batch=self.batch,
             epochs=round(self.rounds / self.rounds_per_pass(method)),
             seed=seed,
+            evaluate_train=True,
         )
 
 
@@ -145,20 +148,24 @@ def curves_of(settings: Settings, members: Sequence[Method]) -> list[Training]:
     return [training for method in members for training in curve(settings, method)]
 
 
-def final(runs: Sequence[Run], metric: str = "train_loss") -> list[float]:
+def final(runs: Sequence[Run], metric: str = LOSS) -> list[float]:
     """Return the last value of a metric in every run."""
     return [run.final(metric) for run in runs]
 
 
-def by_round(
-    settings: Settings, runs: Sequence[Run], label: str, method: Method, metric: str = "train_loss"
-) -> pd.DataFrame:
-    """Return a metric over finished rounds, as a frame for `draw` whose steps are rounds."""
-    frame = curves(runs, [label] * len(runs), metric)
+def by_round(settings: Settings, runs: Sequence[Run], label: str, method: Method) -> pd.DataFrame:
+    """Return the training loss over finished rounds, as a frame for `draw` whose steps are rounds."""
+    frame = curves(runs, [label] * len(runs), LOSS)
     return frame.assign(step=frame["step"] * recipe(settings).rounds_per_pass(method))
 
 
+def common_levels(groups: Iterable[Sequence[Run]]) -> list[float]:
+    """Return, for every seed, the loss at which the slowest of several methods ends, at most that of guessing."""
+    slowest = np.max([final(group) for group in groups], axis=0)
+    return [float(level) for level in np.minimum(slowest, CHANCE)]
+
+
 def rounds_to(settings: Settings, runs: Sequence[Run], method: Method, levels: Sequence[float]) -> Rounds:
-    """Return the rounds after which each seed is at its level of training loss, (seeds,); infinite if it never is."""
-    passes = [steps_to(run, "train_loss", level) for run, level in zip(runs, levels, strict=True)]
+    """Return the rounds after which the average of each seed's models is at its level, (seeds,); infinite if never."""
+    passes = [steps_to(run, LOSS, level) for run, level in zip(runs, levels, strict=True)]
     return np.array(passes) * recipe(settings).rounds_per_pass(method)

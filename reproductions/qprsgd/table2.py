@@ -19,7 +19,7 @@ from algorithms.world import World
 from reproductions.harness.claims import load_claims
 from reproductions.harness.settings import Settings
 from reproductions.harness.store import Run, select
-from reproductions.qprsgd.grids import BITS12, Method, Rounds, curve, final, methods, recipe, rounds_to
+from reproductions.qprsgd.grids import BITS12, Method, Rounds, common_levels, curve, methods, recipe, rounds_to
 
 BANDWIDTHS = (100, 20, 5)  # Mbit/s
 
@@ -56,7 +56,7 @@ def round_seconds(method: Method, bandwidth: int) -> float:
 def times(settings: Settings, runs: list[Run], paradigm: str, bandwidth: int) -> dict[str, Rounds]:
     """Return the modelled time of each method and seed to the loss at which the slowest method of the seed ends."""
     groups = {name: select(runs, curve(settings, method)) for name, method in methods(paradigm).items()}
-    levels = np.max([final(group) for group in groups.values()], axis=0).tolist()
+    levels = common_levels(groups.values())
     return {
         name: rounds_to(settings, groups[name], method, levels) * round_seconds(method, bandwidth)
         for name, method in methods(paradigm).items()

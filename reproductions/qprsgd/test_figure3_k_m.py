@@ -14,7 +14,19 @@ from reproductions.harness.statistics import increasing, less, within
 from reproductions.harness.store import Run, select
 from reproductions.harness.training import Training
 from reproductions.harness.verdicts import Decider
-from reproductions.qprsgd.grids import PARADIGMS, K, M, Method, by_round, curve, curves_of, final, recipe, rounds_to
+from reproductions.qprsgd.grids import (
+    PARADIGMS,
+    K,
+    M,
+    Method,
+    by_round,
+    common_levels,
+    curve,
+    curves_of,
+    final,
+    recipe,
+    rounds_to,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,8 +80,8 @@ def test_gossip_is_more_sensitive_to_the_period(claim: Decider, settings: Settin
 @decides("qprsgd-fig3b-M-rar", "qprsgd-fig3f-M-gossip")
 def test_twice_the_workers_need_half_the_iterations(claim: Decider, settings: Settings, runs: list[Run]) -> None:
     few, many = BY_M["RAR" if claim.claim.id.endswith("rar") else "gossip"].values()
-    levels = np.maximum(final(_of(settings, runs, few)), final(_of(settings, runs, many)))  # where the slower one ends
-    fewer, more = (rounds_to(settings, _of(settings, runs, method), method, levels.tolist()) for method in (few, many))
+    levels = common_levels([_of(settings, runs, few), _of(settings, runs, many)])
+    fewer, more = (rounds_to(settings, _of(settings, runs, method), method, levels) for method in (few, many))
     ratios = fewer / more
     if settings.scale == "paper":
         decision = within(ratios, 1.8, 2.2, 1 - 2 * ALPHA)

@@ -15,7 +15,17 @@ from reproductions.harness.statistics import less, within
 from reproductions.harness.store import Run, select
 from reproductions.harness.training import Training
 from reproductions.harness.verdicts import Decider
-from reproductions.qprsgd.grids import PARADIGMS, Rounds, by_round, curve, curves_of, final, methods, recipe, rounds_to
+from reproductions.qprsgd.grids import (
+    PARADIGMS,
+    Rounds,
+    by_round,
+    common_levels,
+    curve,
+    curves_of,
+    methods,
+    recipe,
+    rounds_to,
+)
 
 METHODS = {paradigm: methods(paradigm) for paradigm in PARADIGMS}
 ALPHA = 0.05 / 6  # Bonferroni over the claims of the figure that rest on random runs
@@ -30,8 +40,8 @@ def experiments(settings: Settings) -> list[Training]:
 def rounds_to_target(settings: Settings, runs: list[Run], paradigm: str) -> dict[str, Rounds]:
     """Return the rounds of each method and seed to the loss at which the slowest method of the seed ends."""
     mine = {name: select(runs, curve(settings, method)) for name, method in METHODS[paradigm].items()}
-    levels = np.max([final(group) for group in mine.values()], axis=0)
-    return {name: rounds_to(settings, group, METHODS[paradigm][name], levels.tolist()) for name, group in mine.items()}
+    levels = common_levels(mine.values())
+    return {name: rounds_to(settings, group, METHODS[paradigm][name], levels) for name, group in mine.items()}
 
 
 def _paradigm(claim: Decider) -> str:

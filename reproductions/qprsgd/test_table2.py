@@ -158,7 +158,7 @@ def test_table2(settings: Settings, runs: list[Run], figures: FigureFolder) -> N
             rows += [(paradigm, name, b, o / unit, c) for b, o, c in zip(BANDWIDTHS, ours, cells, strict=True)]
         axis.plot([], [], "ks:", mfc="none", label="printed")
         axis.set(xscale="log", yscale="log", xlabel="bandwidth [Mbit/s]", title=paradigm)
-        axis.set_ylabel("time to a loss, QPRSGD at 100 Mbit/s = 1")
+        axis.set_ylabel("time (QPRSGD at 100 = 1)")
     axes[0].legend(fontsize=7)
     figure.suptitle(name_of(settings, "ResNet-34", runs), fontsize=10)
     figures.save("table2", figure, pd.DataFrame(rows, columns=["paradigm", "method", "mbps", "modelled", "printed"]))

@@ -47,8 +47,8 @@ def test_numbers_on_the_pages_are_those_of_the_code():
     assert "8 by default at smoke scale, 3 elsewhere" in STATISTICS
     assert "rounding of 1e-9" in STATISTICS
     assert decisions.ROUNDING == 1e-9
-    assert settings.TIMEOUT == {"smoke": 900, "small": 4 * 3600, "paper": 48 * 3600}
-    assert "900 at smoke scale, 4 hours at\n  small, 48 hours at paper" in CLUSTER
+    assert settings.TIMEOUT == {"smoke": 1800, "small": 4 * 3600, "paper": 48 * 3600}
+    assert "1800 at smoke scale, 4 hours at\n  small, 48 hours at paper" in CLUSTER
     assert ranks.Job.checkpoint_every == 120
     inherited = re.findall(r"`(\w+_)\*`", CLUSTER)
     assert inherited
