@@ -57,7 +57,7 @@ def test_background_hides_messages(
     ratio = (seconds["blocking"] - seconds["nonblocking"]) / messages
     name = "messages of EASGD over TCP hidden by compute, 1 worker + z, 10M floats"
     speed(name, ratio, "at least 0.8", "the copy of the models that are sent while workers go on")
-    assert ratio >= 0.5  # the target is missed: of 21 ms a round, 6 are the copy of the models that go out, 0.68 is left
+    assert ratio >= 0.5  # the target is missed: of 21 ms a round, the 6 ms of the copy of what goes out remain
 
 
 def bare_loop(models: list[torch.nn.Module], batches: list[Batch], loss: Callable[..., torch.Tensor]) -> None:
