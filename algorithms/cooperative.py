@@ -2,7 +2,7 @@
 
 Wang & Joshi, "Cooperative SGD: A Unified Framework for the Design and Analysis of Communication-Efficient SGD
 Algorithms". Rows 0..m-1 of `x` are the local models x_k^(i), the last v rows the auxiliary variables z_k^(j) (8). With
- W_k = W if k mod tau = 0 and I otherwise (7), iteration k is
+W_k = W if k mod tau = 0 and I otherwise (7), iteration k is
 
     rule (10)                      X_{k+1} = (X_k - eta G_k) W_k
     alternative rule of Remark 1   X_{k+1} = X_k W_k - eta G_k

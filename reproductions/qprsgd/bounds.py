@@ -17,6 +17,7 @@ What the proofs give, and where the printed statements differ from it:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal, localcontext
 from math import cbrt, exp, expm1, inf, log1p, sqrt
 from typing import NamedTuple
@@ -82,11 +83,7 @@ class Ring(NamedTuple):
     @property
     def edge(self) -> float:
         """Supremum of the step sizes that Theorem 1 allows, by bisection: all conditions tighten as gamma grows."""
-        low, high = 0.0, 1 / self.lipschitz
-        for _ in range(60):
-            middle = (low + high) / 2
-            low, high = (middle, high) if self.allows(middle) else (low, middle)
-        return low
+        return _supremum(self.allows, 1 / self.lipschitz)
 
     def theorem1(self, gamma: float, syncs: int) -> float:
         """Return the right-hand side of (9) with the best epsilon and delta."""
@@ -178,11 +175,7 @@ class Gossip(NamedTuple):
     @property
     def edge(self) -> float:
         """Supremum of the step sizes that Theorem 2 allows, by bisection."""
-        low, high = 0.0, 1 / self.lipschitz
-        for _ in range(60):
-            middle = (low + high) / 2
-            low, high = (middle, high) if self.allows(middle) else (low, middle)
-        return low
+        return _supremum(self.allows, 1 / self.lipschitz)
 
     def lemma3(self, gamma: float, gradient: float, mean_gradient: float, printed: bool = False) -> float:
         """Return the bound of Lemma 3 on the mean over n and k of E |G_{n;k}|_F^2.
@@ -242,3 +235,12 @@ class Gossip(NamedTuple):
         if printed:
             return lead + rest
         return lead * self.sigma + rest + 4 * self.lipschitz * self.sigma / sqrt(syncs * self.M)
+
+
+def _supremum(allows: Callable[[float], bool], high: float) -> float:
+    """Return the largest of the numbers up to `high` that are allowed if all smaller ones are, by bisection."""
+    low = 0.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if allows(middle) else (low, middle)
+    return low
