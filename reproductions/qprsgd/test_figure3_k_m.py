@@ -84,9 +84,9 @@ def test_twice_the_workers_need_half_the_iterations(claim: Decider, settings: Se
     fewer, more = (rounds_to(settings, _of(settings, runs, method), method, levels) for method in (few, many))
     ratios = fewer / more
     if settings.scale == "paper":
-        decision = within(ratios, 1.8, 2.2, 1 - 2 * ALPHA)
+        decision = within(ratios, 1.8, 2.2, 1 - 2 * ALPHA, diverged_fails=True)
     else:
-        decision = less(np.ones_like(ratios), ratios, alpha=ALPHA)
+        decision = less(np.ones_like(ratios), ratios, alpha=ALPHA, diverged_fails=True)
     claim.decide(decision, f"iterations fall by a factor of {ratios.mean():.2f}", runs)
 
 
