@@ -34,10 +34,12 @@ from reproductions.workloads.cifar10 import Cifar10
 from reproductions.workloads.digits import Digits
 from reproductions.workloads.resnet import ResNet34
 from reproductions.workloads.sharding import steps_per_epoch
+from reproductions.workloads.vgg import Vgg
 
 Rounds = NDArray[np.float64]
 
 PARADIGMS = ("RAR", "gossip")
+RESNET, VGG = "ResNet-34", "VGG-16"  # the text names "ResNet and VGG", its size nowhere
 M, K = 4, 4
 CHANCE = np.log(10)
 LOSS = "mean_train_loss"  # a running mean over a pass would lag by another number of rounds for every K
@@ -127,25 +129,32 @@ def methods(paradigm: str) -> dict[str, Method]:
 
 
 RECIPES = {
-    "smoke": Recipe(Digits("small"), 1437, batch=16, lr=0.3, rounds=88, s=31),
-    "small": Recipe(Cifar10(ResNet34(8), 5_000, 1_000), 5_000, batch=16, lr=0.1, rounds=312, s=257),
-    "paper": Recipe(Cifar10(ResNet34()), 50_000, batch=16, lr=0.1, rounds=16_000, s=2047),
+    RESNET: {
+        "smoke": Recipe(Digits("small"), 1437, batch=16, lr=0.3, rounds=88, s=31),
+        "small": Recipe(Cifar10(ResNet34(8), 5_000, 1_000), 5_000, batch=16, lr=0.1, rounds=312, s=257),
+        "paper": Recipe(Cifar10(ResNet34()), 50_000, batch=16, lr=0.1, rounds=16_000, s=2047),
+    },
+    VGG: {  # d/(4 s^2) = 0.88 in VGG-16 with 12 bits
+        "smoke": Recipe(Digits("plain"), 1437, batch=16, lr=0.1, rounds=88, s=30),
+        "small": Recipe(Cifar10(Vgg(11, 8), 5_000, 1_000), 5_000, batch=16, lr=0.1, rounds=312, s=203),
+        "paper": Recipe(Cifar10(Vgg()), 50_000, batch=16, lr=0.1, rounds=16_000, s=2047),
+    },
 }
 
 
-def recipe(settings: Settings) -> Recipe:
-    """Return how the model is trained at the scale of the session."""
-    return RECIPES[settings.scale]
+def recipe(settings: Settings, model: str = RESNET) -> Recipe:
+    """Return how a model is trained at the scale of the session."""
+    return RECIPES[model][settings.scale]
 
 
-def curve(settings: Settings, method: Method) -> list[Training]:
+def curve(settings: Settings, method: Method, model: str = RESNET) -> list[Training]:
     """Return the runs of one curve, one a seed."""
-    return [recipe(settings).training(method, seed) for seed in settings.fewer_seeds()]
+    return [recipe(settings, model).training(method, seed) for seed in settings.fewer_seeds()]
 
 
-def curves_of(settings: Settings, members: Sequence[Method]) -> list[Training]:
+def curves_of(settings: Settings, members: Sequence[Method], model: str = RESNET) -> list[Training]:
     """Return the runs of several curves."""
-    return [training for method in members for training in curve(settings, method)]
+    return [training for method in members for training in curve(settings, method, model)]
 
 
 def final(runs: Sequence[Run], metric: str = LOSS) -> list[float]:
@@ -153,10 +162,10 @@ def final(runs: Sequence[Run], metric: str = LOSS) -> list[float]:
     return [run.final(metric) for run in runs]
 
 
-def by_round(settings: Settings, runs: Sequence[Run], label: str, method: Method) -> pd.DataFrame:
+def by_round(settings: Settings, runs: Sequence[Run], label: str, method: Method, model: str = RESNET) -> pd.DataFrame:
     """Return the training loss over finished rounds, as a frame for `draw` whose steps are rounds."""
     frame = curves(runs, [label] * len(runs), LOSS)
-    return frame.assign(step=frame["step"] * recipe(settings).rounds_per_pass(method))
+    return frame.assign(step=frame["step"] * recipe(settings, model).rounds_per_pass(method))
 
 
 def common_levels(groups: Iterable[Sequence[Run]]) -> list[float]:
@@ -165,7 +174,9 @@ def common_levels(groups: Iterable[Sequence[Run]]) -> list[float]:
     return [float(level) for level in np.minimum(slowest, CHANCE)]
 
 
-def rounds_to(settings: Settings, runs: Sequence[Run], method: Method, levels: Sequence[float]) -> Rounds:
+def rounds_to(
+    settings: Settings, runs: Sequence[Run], method: Method, levels: Sequence[float], model: str = RESNET
+) -> Rounds:
     """Return the rounds after which the average of each seed's models is at its level, (seeds,); infinite if never."""
     passes = [steps_to(run, LOSS, level) for run, level in zip(runs, levels, strict=True)]
-    return np.array(passes) * recipe(settings).rounds_per_pass(method)
+    return np.array(passes) * recipe(settings, model).rounds_per_pass(method)

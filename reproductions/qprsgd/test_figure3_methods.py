@@ -17,6 +17,7 @@ from reproductions.harness.training import Training
 from reproductions.harness.verdicts import Decider
 from reproductions.qprsgd.grids import (
     PARADIGMS,
+    RESNET,
     Rounds,
     by_round,
     common_levels,
@@ -37,11 +38,11 @@ def experiments(settings: Settings) -> list[Training]:
     return curves_of(settings, [method for members in METHODS.values() for method in members.values()])
 
 
-def rounds_to_target(settings: Settings, runs: list[Run], paradigm: str) -> dict[str, Rounds]:
+def rounds_to_target(settings: Settings, runs: list[Run], paradigm: str, model: str = RESNET) -> dict[str, Rounds]:
     """Return the rounds of each method and seed to the loss at which the slowest method of the seed ends."""
-    mine = {name: select(runs, curve(settings, method)) for name, method in METHODS[paradigm].items()}
+    mine = {name: select(runs, curve(settings, method, model)) for name, method in METHODS[paradigm].items()}
     levels = common_levels(mine.values())
-    return {name: rounds_to(settings, group, METHODS[paradigm][name], levels) for name, group in mine.items()}
+    return {name: rounds_to(settings, group, METHODS[paradigm][name], levels, model) for name, group in mine.items()}
 
 
 def _paradigm(claim: Decider) -> str:
@@ -50,7 +51,11 @@ def _paradigm(claim: Decider) -> str:
 
 @decides("qprsgd-fig3c-overlap-pr", "qprsgd-fig3g-overlap-pr")
 def test_quantization_changes_no_curve(claim: Decider, settings: Settings, runs: list[Run]) -> None:
-    rounds = rounds_to_target(settings, runs, _paradigm(claim))
+    overlapping(claim, rounds_to_target(settings, runs, _paradigm(claim)), runs)
+
+
+def overlapping(claim: Decider, rounds: dict[str, Rounds], runs: list[Run]) -> None:
+    """Decide whether methods that differ by quantization alone need the same rounds to a loss."""
     ratios = [rounds["QPRSGD"] / rounds["PR-SGD"], rounds["QSGD"] / rounds["PSGD"]]
     decision = all_of(*(within(ratio, 1 - SAME, 1 + SAME, 1 - ALPHA, diverged_fails=True) for ratio in ratios))
     claim.decide(decision, "QPRSGD / PR-SGD {:.2f}, QSGD / PSGD {:.2f}".format(*(r.mean() for r in ratios)), runs)
@@ -110,5 +115,5 @@ def test_figure3_methods(settings: Settings, runs: list[Run], figures: FigureFol
     for axis in axes:
         axis.set(ylabel="training loss", yscale="log")
     axes[0].legend(fontsize=7)
-    figure.suptitle(name_of(settings, "ResNet-34", runs), fontsize=10)
+    figure.suptitle(name_of(settings, RESNET, runs), fontsize=10)
     figures.save("figure3cdgh", figure, pd.concat(frames))

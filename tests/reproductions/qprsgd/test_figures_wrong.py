@@ -18,7 +18,7 @@ from reproductions.harness.runner import Runner
 from reproductions.harness.settings import Settings
 from reproductions.harness.store import Run
 from reproductions.harness.training import Training
-from reproductions.qprsgd import grids, test_figure3_k_m, test_figure3_methods, test_table2
+from reproductions.qprsgd import grids, test_figure3_k_m, test_figure3_methods, test_figure3_vgg, test_table2
 from tests.reproductions.lab import decided, swapped
 
 Change = Callable[[Algorithm], Algorithm]
@@ -101,6 +101,7 @@ WRONG: list[tuple[ModuleType, Change]] = [
     (test_figure3_methods, one_update),
     (test_figure3_methods, coarse),
     (test_figure3_methods, untracked),
+    (test_figure3_vgg, coarse),
 ]
 
 
@@ -108,7 +109,8 @@ WRONG: list[tuple[ModuleType, Change]] = [
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Few seeds and short runs, made in one launch of ranks."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(grids, "RECIPES", {"smoke": replace(grids.RECIPES["smoke"], rounds=44)})
+        for recipes in grids.RECIPES.values():
+            patch.setitem(recipes, "smoke", replace(recipes["smoke"], rounds=44))
         chosen = Settings(device="cpu", results=tmp_path_factory.mktemp("wrong"), seeds=3)
         Runner(chosen).run([wrong(e, change) for figure, change in WRONG for e in figure.experiments(chosen)])
         yield chosen
@@ -168,3 +170,9 @@ def test_overlapping_curves_need_a_fine_quantizer(settings: Settings) -> None:
 def test_gossip_needs_copies_of_the_neighbours(settings: Settings) -> None:
     tests = {"qprsgd-fig3g-overlap-pr": test_figure3_methods.test_quantization_changes_no_curve}
     none_holds(tests, settings, runs_of(settings, test_figure3_methods, untracked))
+
+
+def test_overlapping_curves_of_vgg_need_a_fine_quantizer(settings: Settings) -> None:
+    test = test_figure3_vgg.test_quantization_changes_no_curve_of_vgg
+    tests = {"qprsgd-fig3c-overlap-vgg": test, "qprsgd-fig3g-overlap-vgg": test}
+    none_holds(tests, settings, runs_of(settings, test_figure3_vgg, coarse))
