@@ -32,7 +32,7 @@ from reproductions.harness.training import Training
 from reproductions.workloads.base import Workload
 from reproductions.workloads.cifar10 import Cifar10
 from reproductions.workloads.digits import Digits
-from reproductions.workloads.resnet import ResNet34
+from reproductions.workloads.resnet import ResNet, ResNet34
 from reproductions.workloads.sharding import steps_per_epoch
 from reproductions.workloads.vgg import Vgg
 
@@ -131,7 +131,7 @@ def methods(paradigm: str) -> dict[str, Method]:
 RECIPES = {
     RESNET: {
         "smoke": Recipe(Digits("small"), 1437, batch=16, lr=0.3, rounds=88, s=31),
-        "small": Recipe(Cifar10(ResNet34(8), 5_000, 1_000), 5_000, batch=16, lr=0.1, rounds=312, s=257),
+        "small": Recipe(Cifar10(ResNet(8, 8), 5_000, 1_000), 5_000, batch=16, lr=0.1, rounds=312, s=63),
         "paper": Recipe(Cifar10(ResNet34()), 50_000, batch=16, lr=0.1, rounds=16_000, s=2047),
     },
     VGG: {  # d/(4 s^2) = 0.88 in VGG-16 with 12 bits
