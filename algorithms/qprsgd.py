@@ -14,7 +14,7 @@ Iterations t = 0, 1, ... of ours are local updates; synchronization n = 1, 2, ..
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -30,6 +30,11 @@ from algorithms.world import World
 
 class Codec(Protocol):
     """How a vector travels: `algorithms.quantize.Quantizer`, or `Dense`."""
+
+    @property
+    def fixed(self) -> bool:
+        """Whether every message of n elements takes all of size(n) bytes."""
+        ...
 
     def size(self, n: int) -> int:
         """Return the bytes that a message of n elements needs at most."""
@@ -47,6 +52,8 @@ class Codec(Protocol):
 @dataclass(frozen=True)
 class Dense:
     """float32 elements travel as they are."""
+
+    fixed: ClassVar[bool] = True
 
     def size(self, n: int) -> int:
         """See `Codec.size`."""
@@ -123,7 +130,9 @@ def ring_sum(world: World, delta: Tensor, codec: Codec, t: int) -> None:
     """
     M, parts = world.workers, partition(delta.shape[1], world.workers)
     mail = _Mail(world, codec, parts[0].stop)
+    sizes = np.array([part.stop - part.start for part in parts])
     for i in range(M):  # reduce-scatter
+        mail.expect(sizes[(np.arange(M) - i) % M])
         for row, m in enumerate(world.local):
             part = delta[row, parts[(m - i) % M]]
             if i:
@@ -181,6 +190,7 @@ class GossipQPRSGD(Algorithm):
         if (t + 1) % self.K:
             return
         W, copies, mail = self.W, state["copies"], _Mail(world, self.codec, x.shape[1])
+        mail.expect(np.full(world.workers, x.shape[1]))
         known = {m: np.flatnonzero(W[m]).tolist() for m in world.local}  # in the order of their copies
         for row, m in enumerate(world.local):
             own = copies[row, known[m].index(m)]
@@ -206,12 +216,17 @@ class _Mail:
         self.lengths = np.zeros(world.workers, dtype=np.int64)
         self._known = False
 
+    def expect(self, elements: NDArray[np.int64]) -> None:
+        """Announce how many elements every worker, (M,), will write: all that a fixed format leaves to be known."""
+        self._known = self.codec.fixed
+        if self._known:
+            self.lengths = np.array([self.codec.size(int(n)) for n in elements])
+
     def write(self, row: int, v: Tensor, turn: int) -> None:
         """Encode v into the message of a local worker; `turn` keys its randomness."""
         worker = self.world.local[row]
         key = kernel_key(self.world.seed, "quantize", worker, turn)
         self.lengths[worker] = self.codec.encode(v, key, self.bytes[row])
-        self._known = False
 
     def pass_on(self) -> None:
         """Give every worker the message of the one before it in the ring."""
@@ -226,7 +241,7 @@ class _Mail:
         return self.world.fetch(self.bytes, routes, lengths=self.lengths)
 
     def _agree(self) -> None:
-        """Tell all ranks the lengths, which MPI messages carry with them: outside the ledger."""
+        """Tell all ranks the lengths that no format fixes, which MPI messages carry with them: outside the ledger."""
         if not self._known:
             mine = torch.from_numpy(self.lengths[self.world.local.start : self.world.local.stop].copy())
             self.lengths = self.world.collect(mine[:, None])[:, 0].numpy()

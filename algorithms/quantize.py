@@ -74,6 +74,11 @@ class Quantizer:
         """Bits that an element takes: always in the fixed format, at most in the Elias format."""
         return (2 * self.s).bit_length() if self.wire == "fixed" else 2 * (self.s + 1).bit_length()
 
+    @property
+    def fixed(self) -> bool:
+        """Whether the length of a message depends on its number of elements alone."""
+        return self.wire == "fixed"
+
     def size(self, n: int, dtype: torch.dtype = torch.float32) -> int:
         """Return the bytes of a message of n elements: exactly if fixed, at most if Elias; a multiple of eight."""
         return self._bytes(n, dtype, self._words(n))

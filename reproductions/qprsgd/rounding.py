@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -109,6 +109,7 @@ class Levels:
     that of `algorithms.quantize` is tested by itself.
     """
 
+    fixed: ClassVar[bool] = True
     s: int | None
 
     def size(self, n: int) -> int:
