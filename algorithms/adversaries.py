@@ -119,7 +119,7 @@ class Partition(Strategy):
 class SplitValues(Strategy):
     """Those with small values hear of small values first, and make their steps before those with large values.
 
-    Small and large as seen along one coordinate, against the midrange of what all processes wrote or sent last.
+    Small and large as seen along one coordinate, against the midrange of the `latest` values of all processes.
     """
 
     coordinate: int = 0

@@ -91,7 +91,7 @@ class System:
         What processes returned that are done.
     crashed : set of int
     latest : list of Vector or None
-        The value that each process wrote or sent last.
+        The value that each process wrote or sent last, or is about to.
     """
 
     def __init__(
@@ -151,7 +151,6 @@ class System:
             result = self._memory(i).read(effect.owner, effect.tag)
         elif isinstance(effect, Write):
             self._memory(i).write(i, effect.tag, effect.value)
-            self.latest[i] = effect.value
         elif isinstance(effect, Broadcast):
             self._post(i, effect, range(self.clusters.n))
         elif isinstance(effect, Receive):
@@ -172,11 +171,11 @@ class System:
         effect = self.effects[i]
         if isinstance(effect, Broadcast):
             self._post(i, effect, recipients)
+            self._record(i, effect, None)
         self.crashed.add(i)
         self._leave(i)
 
     def _post(self, i: int, effect: Broadcast, recipients: Iterable[int]) -> None:
-        self.latest[i] = effect.value
         messages = [Deliver(j, i, effect.tag) for j in recipients if self.effects[j] is not None]
         self.posted += messages
         self.messages.update(dict.fromkeys(messages, effect.value))
@@ -189,6 +188,8 @@ class System:
                 self._record(i, effect, None)
                 effect = next(self.processes[i])
             self.effects[i] = effect
+            if isinstance(effect, Write | Broadcast):
+                self.latest[i] = effect.value
             self._wake(i)
         except StopIteration as stop:
             self.outputs[i] = stop.value
