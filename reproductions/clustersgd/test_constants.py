@@ -1,0 +1,164 @@
+"""Appendix A: propositions 1 to 4, the two aggregation rules, and lemmas 14, 15, 17 and 18 on midpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from math import sqrt
+
+import numpy as np
+
+from algorithms import agreement
+from algorithms.agreement import APPROACH_EXTREME, MID_EXTREMES, Rule
+from algorithms.streams import stream
+from reproductions.clustersgd import points
+from reproductions.clustersgd.points import Condition, Points
+from reproductions.harness.decisions import Decision, agree, all_of, close, searched
+from reproductions.harness.plugin import decides
+from reproductions.harness.verdicts import Decider
+
+DIMENSIONS = (1, 2, 3, 4)
+SOLVER = 1e-6  # how far the optimiser may overstep its constraints, relative
+LITERAL = np.array([[1.0], [0.0], [0.0], [1.0]])  # a = b' = 1, b = a' = 0: m = 1/2, m' = -1/2 as printed
+
+
+@decides("clustersgd-lemma14-7-8")
+def test_lemma14(claim: Decider) -> None:
+    _decide_midpoints(claim, 7 / 8, points.lemma14, _crossed(1 / 2), LITERAL)
+
+
+@decides("clustersgd-lemma15-31-32")
+def test_lemma15(claim: Decider) -> None:
+    tiny = _crossed(1 / 4) / 100  # not squared, the left side is a length and the right one an area
+    unsquared = sqrt(points.between_midpoints(tiny)) / (31 / 32 * points.diameter(tiny))
+    _decide_midpoints(claim, 31 / 32, points.lemma15, _crossed(1 / 4), LITERAL, unsquared)
+
+
+@decides("clustersgd-lemma18")
+def test_lemma18(claim: Decider) -> None:
+    ratios, cases = [], list(product((0.4, 1.0, 2.0, 3.0, 8.0, 10.0), (1e-9, 0.2, 0.5)))
+    for c, d in cases:
+        bound = (4 * c - 1) / (4 * c) + d / (4 * c)
+        ratios += [points.largest(4, k, points.lemma18(c, d), 2).value / bound for k in (1, 3)]
+    # attained where both segments have the length that (21) leaves, at right angles, all other distances being 1
+    widths = [(c, d, sqrt((1 - d) / (2 * c))) for c, d in cases if c >= 1]
+    attained = [(points.between_midpoints(_crossed(u)), (4 * c - 1 + d) / (4 * c)) for c, d, u in widths]
+    named = close([7 / 8, 31 / 32, 11 / 12, 39 / 40], [(4 * c - 1) / (4 * c) for c in (2, 8, 3, 10)], 1e-15, 0)
+    corrected = all_of(_below(ratios, "c 0.4 to 10, d to 0.5"), agree(attained, rtol=1e-12), named)
+    printed = points.between_midpoints(LITERAL, -1) / (7 / 8 + 1e-9 / 8)  # c = 2, d = 1e-9: 1 <= 2 + 2 + d holds
+    claim.decide_erratum(searched([printed], "a = b' = 1, b = a' = 0"), corrected, _of_bound(max(ratios)))
+
+
+@decides("clustersgd-lemma17")
+def test_lemma17(claim: Decider) -> None:
+    sides = []
+    for d, scale in product((1, 3, 50), (1e-3, 1.0, 1e3)):
+        a, b, c = scale * stream(0, "clustersgd/apollonius", d).standard_normal((3, d))
+        right = _square(a - c) / 2 + _square(b - c) / 2 - _square(a - b) / 4
+        sides.append((_square((a + b) / 2 - c) / right, 1.0))
+    claim.decide(agree(sides, rtol=1e-12), "equal, not only <=")
+
+
+@decides("clustersgd-props-1-4")
+def test_propositions(claim: Decider) -> None:
+    rng = stream(0, "clustersgd/propositions")
+    equal, ratios = [], []
+    for n, d in product((2, 3, 7), (1, 4)):
+        x, y = rng.standard_normal((2, n, d))
+        w, mean = rng.dirichlet(np.ones(n)), x.mean(axis=0)
+        same = np.tile(x[0], (n, 1))
+        weighted = (w[:, None] * (x - y)).sum(axis=0)
+        gaps = x[:, None] - y
+        equal += [((x**2).sum(axis=1).mean(), _square(mean) + _variance(x)), (_square(n * x[0]), n * (same**2).sum())]
+        ratios += [
+            _square(x.sum(axis=0)) / (n * (x**2).sum()),  # (16)
+            *(_square(x[0] + x[1]) / ((1 + a) * _square(x[0]) + (1 + 1 / a) * _square(x[1])) for a in (0.1, 1, 9)),
+            *(abs(x[0] @ x[1]) / (b / 2 * _square(x[0]) + _square(x[1]) / (2 * b)) for b in (0.1, 1, 9)),  # (19)
+            _variance(x - y) / (2 * _variance(x) + 2 * _variance(y)),  # proposition 2
+            _variance(2 * x) / (4 * _variance(x)),  # where it is attained, y = -x
+            _square(mean - y.mean(axis=0)) / (gaps**2).sum(axis=2).mean(),  # proposition 3
+            _square(weighted) / (w @ ((x - y) ** 2).sum(axis=1)),  # proposition 4
+        ]
+    decision = all_of(searched(ratios, "2, 3 and 7 vectors in 1 and 4 dimensions"), agree(equal, rtol=1e-12))
+    claim.decide(decision, "proposition 1 and (18) equal, the others <=, attained")
+
+
+@decides("clustersgd-midext-definition")
+def test_mid_extremes(claim: Decider) -> None:
+    found = [_against_definition(MID_EXTREMES, values) for values in _sets()]
+    counted = close([agreement.squared_distances(list(values)).size for values in _sets()], _sizes(2), rtol=0, atol=0)
+    claim.decide(all_of(agree(found, rtol=1e-9), counted), "midpoint of a farthest pair, n^2 distances")
+
+
+@decides("clustersgd-approachext-definition")
+def test_approach_extreme(claim: Decider) -> None:
+    found = [_against_definition(APPROACH_EXTREME, values) for values in _sets()]
+    distances = [agreement.squared_distances_from(values[0], list(values)).size for values in _sets()]
+    counted = close(distances, _sizes(1), rtol=0, atol=0)
+    claim.decide(all_of(agree(found, rtol=1e-9), counted), "midpoint of own and farthest value, n distances")
+
+
+# ---------------------------------------------------------------------------------------------------- measurement
+
+
+def _decide_midpoints(
+    claim: Decider, bound: float, condition: Condition, tight: Points, literal: Points, *printed: float
+) -> None:
+    found = [points.largest(4, d, condition).value / bound for d in DIMENSIONS]
+    attained = close(points.between_midpoints(tight) / points.diameter(tight), bound, rtol=1e-12, atol=0)
+    assert min(condition(tight)) >= -1e-12
+    assert min(condition(literal)) >= 0
+    wrong = [points.between_midpoints(literal, -1) / bound, *printed]
+    text = ", ".join(f"{bound * ratio:.4f} in R^{d}" for ratio, d in zip(found, DIMENSIONS, strict=True))
+    corrected = all_of(_below(found, "four points in 1 to 4 dimensions"), attained)
+    claim.decide_erratum(searched(wrong, "the letter of the lemma"), corrected, text)
+
+
+def _crossed(u: float) -> Points:
+    """Return two segments of length u at right angles whose ends all have the distance 1."""
+    height = sqrt(1 - u * u / 2)
+    return np.array([[u / 2, 0, 0], [-u / 2, 0, 0], [0, u / 2, height], [0, -u / 2, height]])
+
+
+def _below(ratios: Sequence[float], where: str) -> Decision:
+    return searched(np.array(ratios) / (1 + SOLVER), where)
+
+
+def _sets() -> list[Points]:
+    """Return sets of vectors: random ones, on a line, all the same, all as far apart, and far from the origin."""
+    rng = stream(0, "clustersgd/sets")
+    sets = [rng.standard_normal((k, d)) for k, d in product((1, 2, 5, 12), (1, 3, 40))]
+    line = np.outer(rng.standard_normal(6), np.ones(3))
+    return [*sets, line, np.ones((4, 2)), np.eye(5), 1e6 + rng.standard_normal((5, 3))]
+
+
+def _against_definition(rule: Rule, values: Points) -> tuple[list[float], list[float]]:
+    """Return what a rule does, and what its definition says: both ends of a farthest pair, and their midpoint.
+
+    Where several pairs are the farthest, any of them will do.
+    """
+    own, distances = values[-1], points.squared(values)
+    result = rule.aggregate(list(values), own)
+    allowed = distances if rule is MID_EXTREMES else distances[[-1]]
+    firsts = values if rule is MID_EXTREMES else values[[-1]]
+    rows, columns = np.nonzero(np.isclose(allowed, allowed.max(), rtol=1e-12, atol=1e-9 * points.diameter(values)))
+    midpoints = (firsts[rows] + values[columns]) / 2
+    nearest = midpoints[int(np.argmin(((midpoints - result) ** 2).sum(axis=1)))]
+    return list(result), list(nearest)
+
+
+def _sizes(power: int) -> list[int]:
+    return [len(values) ** power for values in _sets()]
+
+
+def _variance(rows: Points) -> float:
+    """Return V of a random row."""
+    return float(((rows - rows.mean(axis=0)) ** 2).sum(axis=1).mean())
+
+
+def _square(vector: Points) -> float:
+    return float(vector @ vector)
+
+
+def _of_bound(ratio: float) -> str:
+    return f"{ratio:.6f} of the bound at worst"
