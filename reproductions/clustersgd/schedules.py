@@ -87,7 +87,7 @@ class LargestFirst(Adversary):
         """See `Adversary.choose`."""
         self._sort(system)
         if system.ready:
-            return Step(system.ready[0])
+            return Step(min(system.ready))
         waiting = [m for m in self.prompt if m.process in system.waiting]
         if not waiting:
             return None

@@ -1,0 +1,87 @@
+"""Figures of agreement: contraction factors that were found against the printed ones, and diameters against rounds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from algorithms.agreement import SharedMemoryAgreement
+from reproductions.clustersgd import agreements, points
+from reproductions.clustersgd.agreements import RULES, Agreement
+from reproductions.harness.figures import COLOURS, FigureFolder, panels
+from reproductions.harness.store import Run
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Row = tuple[str, str, str, float]
+
+
+def draw_factors(runs: Sequence[Run], figures: FigureFolder) -> None:
+    """Draw the contraction of one round: printed, worst possible, and what adversaries reached."""
+    figure, (axis,) = panels(1, width=6.4, height=3.6)
+    rows: list[Row] = []
+    for x, (shared, name) in enumerate((s, n) for s in (True, False) for n in RULES):
+        rule = RULES[name]
+        printed = rule.shared if shared else rule.clustered
+        place = f"algorithm {4 if shared else 3}\n{name}"
+        worst = (agreements.worst_shared if shared else agreements.worst_clustered)(rule).contraction
+        most = worst if shared else (points.midext_bound(1 / 6), points.approach_bound(1 / 10))[name[0] == "A"]
+        reached = [
+            (str(_agreement(run).strategy), float(run.series("contraction").max()))
+            for run in runs
+            if _agreement(run).role == name and isinstance(_agreement(run).algorithm, SharedMemoryAgreement) == shared
+        ]
+        axis.hlines(printed, x - 0.35, x + 0.35, color=COLOURS[0], lw=2)
+        axis.fill_between([x - 0.35, x + 0.35], worst, most, color=COLOURS[1], alpha=0.25, lw=0)
+        axis.plot(x, worst, "D", ms=6, color=COLOURS[1])
+        spots = x + np.linspace(-0.25, 0.25, len(reached))
+        axis.plot(spots, [value for _, value in reached], "o", ms=4, mfc="none", color=COLOURS[2])
+        axis.annotate(f"{printed:.4f}", (x + 0.37, printed), fontsize=7, va="center")
+        axis.annotate(f"{worst:.4f}", (x + 0.06, worst - 0.035), fontsize=7, va="center")
+        rows += [(place, "printed", "", printed), (place, "worst execution", "", worst), (place, "geometry", "", most)]
+        rows += [(place, "adversary", adversary, value) for adversary, value in reached]
+    axis.set_xticks(range(4), [f"algorithm {a}\n{n}" for a in (4, 3) for n in RULES])
+    axis.set(ylim=(0, 1.05), xlim=(-0.5, 3.75), ylabel="diam(x_{r+1}) / diam(x_r)")
+    _legend(axis)
+    frame = pd.DataFrame(rows, columns=["algorithm", "kind", "adversary", "contraction"])
+    frame["algorithm"] = frame["algorithm"].str.replace("\n", ", ")
+    figures.save("contraction", figure, frame)
+
+
+def _legend(axis: Axes) -> None:
+    axis.plot([], [], color=COLOURS[0], lw=2, label="printed")
+    axis.plot([], [], "D", ms=6, color=COLOURS[1], label="worst execution found, shaded: up to what geometry allows")
+    axis.plot([], [], "o", ms=4, mfc="none", color=COLOURS[2], label="adversaries of the scheduler, worst of all runs")
+    axis.legend(fontsize=7, loc="lower left")
+
+
+def draw_rounds(runs: Sequence[Run], figures: FigureFolder) -> None:
+    """Draw the diameter after every round of algorithm 3, relative to that of the inputs, under its bound."""
+    figure, axes = panels(2, width=4.8, epochs=True)
+    rows: list[tuple[str, str, int, float]] = []
+    for axis, (name, rule) in zip(axes, RULES.items(), strict=True):
+        most = 1
+        for strategy, colour in zip(agreements.STRATEGIES, COLOURS[1:], strict=False):
+            chosen = [run for run in runs if _agreement(run).role == name and _agreement(run).strategy == strategy]
+            clustered = [run for run in chosen if not isinstance(_agreement(run).algorithm, SharedMemoryAgreement)]
+            sizes = np.array([[1.0, *run.series("diameter")] for run in clustered]).max(axis=0)
+            most = len(sizes) - 1
+            axis.semilogy(np.where(sizes > 1e-12, sizes, np.nan), ".-", color=colour, label=str(strategy))
+            rows += [(name, str(strategy), r, float(size)) for r, size in enumerate(sizes)]
+        axis.semilogy(
+            rule.clustered ** np.arange(most + 1), "--", color=COLOURS[0], label=f"bound {rule.clustered:.4f}^r"
+        )
+        axis.set(xlabel="round r", title=f"algorithm 3, {name}")
+        axis.title.set_fontsize(10)
+        axis.legend(fontsize=7)
+    axes[0].set_ylabel("largest diam(x_{r+1}) / diam(x_1)")
+    figures.save("diameter", figure, pd.DataFrame(rows, columns=["rule", "adversary", "round", "diameter"]))
+
+
+def _agreement(run: Run) -> Agreement:
+    assert isinstance(run.experiment, Agreement)
+    return run.experiment
