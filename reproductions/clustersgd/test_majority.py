@@ -1,0 +1,64 @@
+"""Sections 1 and 4.1: how many clusters may crash so that agreement ends, and pairs hear a common cluster."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+
+from algorithms.agreement import ClusterAgreement
+from algorithms.cluster_model import Clusters
+from algorithms.scheduler import Deadlock
+from reproductions.clustersgd import schedules
+from reproductions.clustersgd.schedules import Death, Hears
+from reproductions.harness.decisions import all_of, exactly
+from reproductions.harness.plugin import decides
+from reproductions.harness.verdicts import Decider
+
+SIZES = ((8, 1), (8, 2), (6, 3), (8, 4), (5, 5), (9, 3), (6, 6))  # n and m
+MANY = 200  # clusters, where numbers alone are compared
+
+
+@decides("clustersgd-majority-condition")
+def test_majority(claim: Decider) -> None:
+    left, ends, printed, corrected = [], [], [], []
+    for n, m in SIZES:
+        clusters = Clusters.even(n, m)
+        for f_c in range(m):
+            alive = m - f_c
+            left.append(f_c <= (m - 1) // 2)
+            ends.append(_ends(clusters, f_c))
+            printed.append(alive >= n // 2 + 1)
+            corrected.append(alive >= m // 2 + 1)
+    numbers = [(f_c <= (m - 1) // 2) == (m - f_c >= m // 2 + 1) for m in range(1, MANY) for f_c in range(m)]
+    common = [bool(set(a) & set(b)) for m in range(1, 8) for a, b in _pairs_of_majorities(m)]
+    decision = all_of(
+        exactly(ends, corrected), exactly(ends, left), exactly([*numbers, *common], np.ones(len(numbers) + len(common)))
+    )
+    text = f"ends in {sum(ends)} of {len(ends)} cases, those with floor(m/2) + 1 clusters left"
+    claim.decide_erratum(exactly(ends, printed), decision, text)
+
+
+@decides("clustersgd-singleton-n-2f")
+def test_singletons(claim: Decider) -> None:
+    cases = [(n, f) for n in range(1, 8) for f in range(n)]
+    ends = [_ends(Clusters.even(n, n), f) for n, f in cases]
+    numbers = [(f <= (n - 1) // 2) == (n > 2 * f) for n in range(1, MANY) for f in range(n)]
+    decision = all_of(exactly(ends, [n > 2 * f for n, f in cases]), exactly(numbers, np.ones(len(numbers))))
+    claim.decide(decision, f"ends in {sum(ends)} of {len(ends)} cases, those with n > 2f")
+
+
+def _ends(clusters: Clusters, failed: int) -> bool:
+    """Whether agreement ends for the others if all processes of `failed` clusters crash before they send."""
+    algorithm = ClusterAgreement(clusters, 23 / 24)
+    dead = [i for members in clusters.members[:failed] for i in members]
+    strategy = Hears(deaths=tuple(Death(i, 1) for i in dead))
+    try:
+        done = schedules.agree(algorithm, list(np.eye(clusters.n)), strategy, 0)
+    except Deadlock:
+        return False
+    return len(done.outputs) == clusters.n - len(dead)
+
+
+def _pairs_of_majorities(m: int) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+    return list(combinations(combinations(range(m), m // 2 + 1), 2))
