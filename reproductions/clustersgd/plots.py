@@ -1,4 +1,4 @@
-"""Figures of agreement: contraction factors that were found against the printed ones, and diameters against rounds."""
+"""Figures: contraction factors against the printed ones, diameters against rounds, and the rates of Theorem 1."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from algorithms.agreement import SharedMemoryAgreement
-from reproductions.clustersgd import agreements, points
+from reproductions.clustersgd import agreements, descents, moments, points
 from reproductions.clustersgd.agreements import RULES, Agreement
 from reproductions.harness.figures import COLOURS, FigureFolder, panels
 from reproductions.harness.store import Run
@@ -80,6 +80,39 @@ def draw_rounds(runs: Sequence[Run], figures: FigureFolder) -> None:
         axis.legend(fontsize=7)
     axes[0].set_ylabel("largest diam(x_{r+1}) / diam(x_1)")
     figures.save("diameter", figure, pd.DataFrame(rows, columns=["rule", "adversary", "round", "diameter"]))
+
+
+def draw_theorem1(runs: Sequence[Run], s: moments.Setting, figures: FigureFolder) -> None:
+    """Draw the error against T and against N: groups that hear each other only, runs, and the bound."""
+    figure, (left, right) = panels(2, width=4.6)
+    rows: list[tuple[str, int, int, float]] = []
+    steps, sizes = [2**k for k in range(15)], (1, 2, 4, 8)
+    for N, colour in zip(sizes, COLOURS, strict=False):
+        errors = moments.group_errors(s, N, steps[-1])[steps]
+        left.loglog(steps, errors, color=colour, label=f"N = {N}")
+        left.loglog(steps, [s.theorem1(T, N) for T in steps], "--", lw=1, color=colour)
+        rows += [("groups of N", N, T, e) for T, e in zip(steps, errors, strict=True)]
+    for role, marker, label in (("rate", "o", "uniform schedule"), ("dying", "x", "8 - N processes die")):
+        groups = descents.by_setting(runs, role)
+        found = [
+            (d.algorithm.messages, d.algorithm.iterations, r.final("mean_error")) for d in groups for r in groups[d]
+        ]
+        for N, T, error in found:
+            for axis, x in ((left, T), (right, N)):
+                axis.plot(x, error, marker, ms=5, mfc="none", color=COLOURS[sizes.index(N)], alpha=0.5)
+        left.plot([], [], marker, color="k", mfc="none", ms=5, label=f"{label}, each seed")
+        rows += [(label, N, T, error) for N, T, error in found]
+        T = found[0][1]
+    left.plot([], [], "k--", lw=1, label="bound of Theorem 1")
+    right.loglog(sizes, [moments.group_errors(s, N, T)[-1] for N in sizes], "k-", label="groups of N, exact")
+    right.loglog(sizes, [s.theorem1(T, N) for N in sizes], "k--", lw=1, label="bound of Theorem 1")
+    right.loglog(sizes, [0.05 / N for N in sizes], "k:", label="slope -1")
+    left.set(xlabel="T", title="E |x - x*|^2, algorithm 1, n = 8")
+    right.set(xlabel="N", title=f"the same at T = {T}, by what a process hears", xticks=sizes, xticklabels=sizes)
+    for axis in (left, right):
+        axis.title.set_fontsize(10)
+        axis.legend(fontsize=7)
+    figures.save("theorem1", figure, pd.DataFrame(rows, columns=["schedule", "N", "T", "error"]))
 
 
 def _agreement(run: Run) -> Agreement:

@@ -88,12 +88,17 @@ class LargestFirst(Adversary):
         self._sort(system)
         if system.ready:
             return Step(min(system.ready))
-        waiting = [m for m in self.prompt if m.process in system.waiting]
-        if not waiting:
+        self.prompt = [m for m in self.prompt if self._wanted(system, m)]
+        if not self.prompt:
             return None
-        largest = max(waiting, key=lambda m: self._value(system, m))
+        largest = max(self.prompt, key=lambda m: self._value(system, m))
         self.prompt.remove(largest)
         return largest
+
+    def _wanted(self, system: System, message: Deliver) -> bool:
+        """Whether its recipient is not done, and not past its round."""
+        effect = system.effects[message.process]
+        return isinstance(effect, Receive) and message.tag >= effect.tag
 
     def _value(self, system: System, message: Deliver) -> float:
         value = system.latest[message.sender]

@@ -1,0 +1,130 @@
+"""Algorithm 2 with noise of two values, exactly: what MidExtremes makes of it, and the bounds of section 4.
+
+Noise is z = 1 - p with probability p, else -p: mean 0, sigma^2 = p (1 - p). With N = 1, where every process hears its
+own gradient, parameters that agree, and everyone hearing everyone in one round of agreement, the effective gradient is
+grad Q(x) + (min z + max z)/2. On Q(x) = L/2 x^2 mean and variance of x_t then have closed forms.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import comb, sqrt
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from algorithms.agreement import MID_EXTREMES, rounds
+from algorithms.streams import stream
+
+Array = NDArray[np.float64]
+
+
+class Effective(NamedTuple):
+    """Noise of the effective gradient, G - grad Q(x): its mean and variance."""
+
+    bias: float
+    variance: float
+
+
+def midrange(n: int, p: float) -> Effective:
+    """Return mean and variance of (min z + max z)/2 of n values."""
+    mixed, ones = 1 - p**n - (1 - p) ** n, p**n
+    mean = mixed / 2 + ones
+    return Effective(mean - p, mixed / 4 + ones - mean**2)
+
+
+def normal_midrange(n: int, draws: int = 100_000) -> Effective:
+    """Return the same for n standard normal values: 0 by symmetry, and the variance of many draws."""
+    values = stream(0, "clustersgd/midrange", n).standard_normal((draws, n))
+    return Effective(0.0, float(((values.min(axis=1) + values.max(axis=1)) / 2).var()))
+
+
+def camps(n: int, p: float) -> float:
+    """Return E |mid(A) - mid(B)|^2 for two majorities of n values, n odd, that share one: one round of agreement."""
+    side, total = n // 2, 0.0
+    chances = [comb(side, k) * p**k * (1 - p) ** (side - k) for k in range(side + 1)]
+    for a, b, shared in ((a, b, c) for a in range(side + 1) for b in range(side + 1) for c in (0, 1)):
+        chance = chances[a] * chances[b] * (p if shared else 1 - p)
+        total += chance * (_middle(a + shared, side + 1) - _middle(b + shared, side + 1)) ** 2
+    return total
+
+
+def _middle(ones: int, of: int) -> float:
+    return 0.0 if ones == 0 else 1.0 if ones == of else 0.5
+
+
+@dataclass(frozen=True)
+class Run:
+    """Algorithm 2 on Q = L/2 x^2 as the module says, with eta = sqrt(N/T) and N = 1.
+
+    Parameters
+    ----------
+    n, T
+        Processes and iterations.
+    noise
+        Of the effective gradient.
+    sigma2
+        Variance of one gradient.
+    lipschitz, start
+        L and x_1.
+    """
+
+    n: int
+    T: int
+    noise: Effective
+    sigma2: float
+    lipschitz: float = 1.0
+    start: float = 1.0
+
+    @property
+    def eta(self) -> float:
+        """Learning rate of Theorem 3."""
+        return sqrt(1 / self.T)
+
+    @property
+    def gap(self) -> float:
+        """Q(x_1) - Q*."""
+        return self.lipschitz / 2 * self.start**2
+
+    @property
+    def rounds(self) -> int:
+        """R of Theorem 4."""
+        return self.T * rounds(self.eta / 4, MID_EXTREMES.clustered)
+
+    def smallest_gradient(self) -> float:
+        """Return min over t = 1..T of E |grad Q(x_t)|^2."""
+        t = np.arange(self.T)
+        kept = 1 - self.eta * self.lipschitz
+        mean = kept**t * self.start - self.noise.bias / self.lipschitz * (1 - kept**t)
+        variance = self.eta**2 * self.noise.variance * (1 - kept ** (2 * t)) / (1 - kept**2)
+        return float(self.lipschitz**2 * (mean**2 + variance).min())
+
+    def theorem3(self) -> float:
+        """Return the right-hand side of Theorem 3, N = 1; all parameters agree."""
+        return 4 * (self.gap + self.sigma2 * self.lipschitz) / sqrt(self.T)
+
+    def lemma22(self) -> float:
+        """Return the right-hand side of Lemma 22."""
+        return (4 * self.gap + 20 * self.sigma2 * self.lipschitz + 16 * self.sigma2) / sqrt(self.T)
+
+    def theorem4(self, C: float) -> float:
+        """Return the right-hand side of Theorem 4."""
+        terms = self.gap + 5 * self.sigma2 * self.lipschitz + 4 * self.sigma2
+        return float(C * terms * np.log2(self.rounds) / sqrt(self.rounds))
+
+    def plateau(self) -> float:
+        """Return what the corrected bounds add: 6 n sigma^2/N, which does not fall with T."""
+        return 6 * self.n * self.sigma2
+
+
+def skewed(n: int, T: int, p: float, lipschitz: float = 1.0, start: float | None = None) -> Run:
+    """Return the run with noise of two values; by default it starts where the bias takes it, -bias/L."""
+    noise = midrange(n, p)
+    return Run(n, T, noise, p * (1 - p), lipschitz, -noise.bias / lipschitz if start is None else start)
+
+
+def normal(n: int, T: int, N: int = 1, sigma: float = 1.0, start: float = 1.0) -> Run:
+    """Return the run with normal noise of batches of N; a learning rate of sqrt(N/T) is that of T/N iterations."""
+    unit = normal_midrange(n)
+    return Run(n, T // N, Effective(0.0, unit.variance * sigma**2 / N), sigma**2 / N, 1.0, start)
