@@ -28,9 +28,9 @@ MANY = 64  # iterations that are all logged
 class Descents(Experiment):
     """One run of algorithm 1 or 2 from a point, the same for all processes; the adversary has draws of its own.
 
-    Logged after iterations t = 1 to 64, 128, 256, ... and T, over the processes in V_t: ``error``, the largest |x_{t+1}|^2, and
-    ``mean_error``; ``gradient``, the largest |grad Q(x_{t+1})|^2; ``spread``, the largest |x^i_{t+1} - x^j_{t+1}|^2;
-    ``active``, how many there are. At the end ``outputs``, how many processes have one.
+    Logged after iterations t = 1 to 64, 128, 256, ... and T, over the processes in V_t: ``error``, the largest
+    |x_{t+1}|^2, and ``mean_error``; ``gradient``, the largest |grad Q(x_{t+1})|^2; ``spread``, the largest
+    |x^i_{t+1} - x^j_{t+1}|^2; ``active``, how many there are. At the end ``outputs``, how many processes have one.
 
     Parameters
     ----------

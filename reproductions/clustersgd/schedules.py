@@ -80,6 +80,26 @@ class Hears(Strategy):
         return self.outer if len(tag) == 1 else self.inner
 
 
+class Patient(Adversary):
+    """Lets slow processes make steps, the ones in the oldest round first, before messages that are held back arrive."""
+
+    def choose(self, system: System) -> Event | None:
+        """See `Adversary.choose`."""
+        self._sort(system)
+        for messages, processes in ((self.prompt, self._eager(system)), ([], _behind(system)), (self.held, [])):
+            if possible := len(messages) + len(processes):
+                k = self.draw(possible)
+                if k < len(messages):
+                    return self._delivery(messages, k)
+                return self._step(system, processes[k - len(messages)])
+        return None
+
+
+def _behind(system: System) -> list[int]:
+    tags = {i: effect.tag for i in system.ready if (effect := system.effects[i]) is not None}
+    return [i for i, tag in tags.items() if tag == min(tags.values())]
+
+
 class LargestFirst(Adversary):
     """Sees the values: once nobody can make a step, the message with the largest first coordinate arrives."""
 
@@ -124,7 +144,7 @@ def execute(
 ) -> Execution:
     """Run all processes under a strategy; the draws of the adversary have their own seed."""
     allowed = faults if faults is not None else getattr(strategy, "faults", Faults())
-    adversary = Adversary(uniform(seed, "clustersgd/adversary"), strategy, allowed)
+    adversary = Patient(uniform(seed, "clustersgd/adversary"), strategy, allowed)
     return run(System(clusters, [process(i) for i in range(clusters.n)]), adversary, record=False)
 
 
