@@ -53,15 +53,15 @@ class Constants(NamedTuple):
 
 def grid(settings: Settings) -> list[Descents]:
     """Return runs with one round of agreement an iteration: uniform schedules with N = 3, and two camps with N = 1."""
-    uniform = _descent("general", Clusters.even(6, 3), 64, 3, MID_EXTREMES.clustered)
-    camps = _descent("general", Clusters.even(5, 5), 64, 1, MID_EXTREMES.clustered)
+    uniform = _descent("general", Clusters.even(6, 3), 32, 3, MID_EXTREMES.clustered)
+    camps = _descent("general", Clusters.even(5, 5), 32, 1, MID_EXTREMES.clustered)
     camps = replace(camps, strategy=Hears((alone(5),), (two_camps(5),)))
     return [*over_seeds(uniform, settings.seeds), *over_seeds(camps, settings.seeds)]
 
 
 def agreed(settings: Settings) -> list[Descents]:
     """Return runs with q = eta/4 as in Lemmas 21 and 22, in two camps."""
-    n, T = 3, 8
+    n, T = 3, 6
     run = _descent("agreed", Clusters.even(n, n), T, 1, sqrt(1 / T) / 4)
     return over_seeds(replace(run, strategy=Hears((alone(n),), (two_camps(n),))), settings.seeds)
 

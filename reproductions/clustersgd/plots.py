@@ -109,6 +109,7 @@ def draw_theorem1(runs: Sequence[Run], s: moments.Setting, figures: FigureFolder
     right.loglog(sizes, [0.05 / N for N in sizes], "k:", label="slope -1")
     left.set(xlabel="T", title="E |x - x*|^2, algorithm 1, n = 8")
     right.set(xlabel="N", title=f"the same at T = {T}, by what a process hears", xticks=sizes, xticklabels=sizes)
+    right.minorticks_off()
     for axis in (left, right):
         axis.title.set_fontsize(10)
         axis.legend(fontsize=7)

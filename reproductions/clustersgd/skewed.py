@@ -8,6 +8,7 @@ grad Q(x) + (min z + max z)/2. On Q(x) = L/2 x^2 mean and variance of x_t then h
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache, cached_property
 from math import comb, sqrt
 from typing import NamedTuple
 
@@ -34,6 +35,7 @@ def midrange(n: int, p: float) -> Effective:
     return Effective(mean - p, mixed / 4 + ones - mean**2)
 
 
+@cache
 def normal_midrange(n: int, draws: int = 100_000) -> Effective:
     """Return the same for n standard normal values: 0 by symmetry, and the variance of many draws."""
     values = stream(0, "clustersgd/midrange", n).standard_normal((draws, n))
@@ -92,8 +94,9 @@ class Run:
         """R of Theorem 4."""
         return self.T * rounds(self.eta / 4, MID_EXTREMES.clustered)
 
+    @cached_property
     def smallest_gradient(self) -> float:
-        """Return min over t = 1..T of E |grad Q(x_t)|^2."""
+        """min over t = 1..T of E |grad Q(x_t)|^2."""
         t = np.arange(self.T)
         kept = 1 - self.eta * self.lipschitz
         mean = kept**t * self.start - self.noise.bias / self.lipschitz * (1 - kept**t)
@@ -124,7 +127,6 @@ def skewed(n: int, T: int, p: float, lipschitz: float = 1.0, start: float | None
     return Run(n, T, noise, p * (1 - p), lipschitz, -noise.bias / lipschitz if start is None else start)
 
 
-def normal(n: int, T: int, N: int = 1, sigma: float = 1.0, start: float = 1.0) -> Run:
-    """Return the run with normal noise of batches of N; a learning rate of sqrt(N/T) is that of T/N iterations."""
-    unit = normal_midrange(n)
-    return Run(n, T // N, Effective(0.0, unit.variance * sigma**2 / N), sigma**2 / N, 1.0, start)
+def normal(T: int, variance: float) -> Run:
+    """Return the run with symmetric noise of the effective gradient of this variance, sigma = 1."""
+    return Run(1, T, Effective(0.0, variance), 1.0)
