@@ -1,0 +1,193 @@
+"""Section 5: a majority of the clusters is necessary, as a partition experiment on a (gamma, p)-split function."""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import product
+from math import sqrt
+
+import numpy as np
+import pandas as pd
+
+from algorithms.agreement import MID_EXTREMES
+from algorithms.cluster_model import Clusters, Process
+from algorithms.clustersgd import GeneralSGD
+from algorithms.schedule import Constant
+from algorithms.scheduler import Deadlock
+from reproductions.clustersgd import wells
+from reproductions.clustersgd.schedules import Death, Hears, execute
+from reproductions.clustersgd.wells import ETA, KICK, STEPS, Array, Slope
+from reproductions.harness.decisions import Decision, Interval, all_of, close, exactly, searched
+from reproductions.harness.figures import COLOURS, FigureFolder, panels
+from reproductions.harness.plugin import decides
+from reproductions.harness.statistics import proportion_interval, within
+from reproductions.harness.verdicts import Decider
+
+TWO, ONE = Slope(2), Slope(1)
+TRIALS = 2000
+
+
+@decides("clustersgd-def1-split")
+def test_split(claim: Decider) -> None:
+    gamma, p = wells.split(TWO)
+    ends = _ends(TWO)[:, 0]  # one process of a partition is sequential SGD
+    w = wells.bottom()
+    chance = sqrt(p)  # symmetric: P[E_seq(alpha, w)] = P[E_seq(alpha, -w)]
+    sides = [proportion_interval(int((abs(ends - s * w) <= wells.RADIUS).sum()), TRIALS, 0.975) for s in (1, -1)]
+    estimated = all_of(*(_holds_value(side, chance) for side in sides))
+    single = exactly([wells.law(ONE).std() > 0, _in_both(ONE)], [True, False])
+    text = f"({gamma:.3f}, {p:.4f})-split exactly; estimated {sides[0].estimate * sides[1].estimate:.4f}"
+    claim.decide(all_of(estimated, single), text)
+
+
+@decides("clustersgd-lemma13")
+def test_lemma13(claim: Decider) -> None:
+    ratios = [1 / _over_lemma13(k, sets) for k, sets in product((2, 4, 8), ("halves", "all"))]
+    gamma, p = wells.split(TWO)
+    ratios.append(p * gamma**2 / 4 / wells.apart_over_time(TWO)[-1])  # n = 2
+    text = f"the bound is {max(ratios):.3f} of the difference at most, {ratios[-1]:.3f} in two wells"
+    claim.decide(searched(ratios, "one pair apart, the others between; two wells"), text)
+
+
+@decides("clustersgd-theorem5-impossibility")
+def test_theorem5(claim: Decider, figures: FigureFolder) -> None:
+    gamma, p = wells.split(TWO)
+    delta = 0.99 * p * gamma**2 / 2**2
+    conditions = exactly([p > delta * 2**2 / gamma**2, gamma >= sqrt(delta) * 2], [True, True])
+    exact = wells.apart_over_time(TWO)[-1]
+    ends = _ends(TWO)
+    measured = (ends[:, 0] - ends[:, -1]) ** 2
+    _draw(figures)
+    above = exactly([exact > delta], [True])
+    decision = all_of(conditions, above, within(measured, delta, np.inf), _follows_law(ends), _indistinguishable())
+    claim.decide(decision, f"E |x_a - x_b|^2 = {exact:.3f} (runs {measured.mean():.2f}) where delta = {delta:.3f}")
+
+
+@decides("clustersgd-theorem5-necessity")
+def test_necessity(claim: Decider) -> None:
+    ended, wanted = [], []
+    for m, failed in ((2, 1), (4, 2), (5, 2), (5, 3), (6, 3)):
+        ended.append(_agrees(m, failed))
+        wanted.append(m - failed > m // 2)
+    gamma, p = wells.split(TWO)
+    apart = exactly([wells.apart_over_time(TWO)[-1] > p * gamma**2 / 4], [True])
+    text = "without a majority algorithm 2 waits forever; one that does not wait, algorithm 1, ends in different wells"
+    claim.decide(all_of(exactly(ended, wanted), apart, _indistinguishable()), text)
+
+
+@decides("clustersgd-no-partition-in-convex")
+def test_convex(claim: Decider) -> None:
+    split, whole = wells.apart_over_time(TWO)[-1], wells.apart_over_time(ONE)[-1]
+    ends = _ends(ONE)
+    exact = 2 * ETA**2 * KICK**2 * (1 - (1 - ETA) ** (2 * STEPS)) / (1 - (1 - ETA) ** 2)  # of two halves on x^2/2
+    decaying = _decaying(4096)
+    decision = all_of(close(whole, exact, rtol=1e-9, atol=0), _follows_law(ends, ONE), within([decaying] * 3, 0, 0.01))
+    text = f"{whole:.3f} against {split:.2f} in two wells; {decaying:.4f} after 4,096 steps beta/(gamma + t)"
+    claim.decide(decision, text)
+
+
+# ---------------------------------------------------------------------------------------------------- measurement
+
+
+@cache
+def _ends(slope: Slope) -> Array:
+    """Return the outputs of two processes, each a half, one row for each trial."""
+    outputs = wells.partition(slope, 2, TRIALS).outputs
+    return np.stack([outputs[0], outputs[1]], axis=1)
+
+
+def _indistinguishable() -> Decision:
+    """Decide that each half computes the same numbers whether the other half is slow or dead."""
+    both = wells.partition(TWO, 4, 20).outputs
+    together, alone = [], []
+    for half, dead in (((0, 1), (2, 3)), ((2, 3), (0, 1))):
+        rest = wells.partition(TWO, 4, 20, dead, seed=0).outputs
+        together += [both[i] for i in half]
+        alone += [rest[i] for i in half]
+    return exactly(together, alone)
+
+
+def _follows_law(ends: Array, slope: Slope = TWO) -> Decision:
+    """Decide that E x^2 of each half is that of sequential SGD, and that the halves are independent."""
+    second = float((wells.law(slope) ** 2).mean())
+    squares = [within(ends[:, i] ** 2 / second, 0.85, 1.15) for i in (0, -1)]
+    return all_of(*squares, within(ends[:, 0] * ends[:, -1] / second, -0.15, 0.15))
+
+
+def _in_both(slope: Slope) -> bool:
+    """Whether sequential SGD ends near w and near -w with a probability that matters."""
+    return wells.split(slope).p > 1e-2
+
+
+def _holds_value(interval: Interval, value: float) -> Decision:
+    inside = interval.low <= value <= interval.high
+    return Decision(
+        "holds" if inside else "fails", interval, f"{value:.4f} in [{interval.low:.4f}, {interval.high:.4f}]"
+    )
+
+
+def _over_lemma13(k: int, sets: str) -> float:
+    """Return the largest E |x_a - x_b|^2 over the bound if one random pair is 1 apart and all others in the middle.
+
+    A and B are halves of the k processes, or both are all of them.
+    """
+    pairs = [(i, j) for i in range(k) for j in range(k) if i != j and (sets == "all" or i < k // 2 <= j)]
+    mean = np.zeros((k, k))
+    for i, j in pairs:
+        x = np.zeros(k)
+        x[i], x[j] = 0.5, -0.5
+        mean += (x[:, None] - x) ** 2 / len(pairs)
+    return float(max(mean[i, j] for i, j in pairs)) * k**2
+
+
+def _agrees(m: int, failed: int) -> bool:
+    """Whether algorithm 2 ends on two wells if all processes of `failed` of m clusters of two crash at once."""
+    size = 2 * m
+    dead = tuple(Death(i, 1) for i in range(2 * failed))
+    sgd = GeneralSGD(
+        Clusters.even(size, m), 2, 1, Constant(ETA), len(dead), contraction=MID_EXTREMES.clustered, output=2
+    )
+
+    def process(i: int) -> Process:
+        return sgd.process(i, np.zeros(1), wells.noisy(TWO, 0))
+
+    try:
+        done = execute(sgd.clusters, process, Hears(deaths=dead), 0)
+    except Deadlock:
+        return False
+    return len(done.outputs) == size - len(dead)
+
+
+def _decaying(steps: int) -> float:
+    """Return E |x_a - x_b|^2 of two halves on x^2/2 with the learning rate 2/(1 + t)."""
+    variance = 0.0
+    for t in range(1, steps + 1):
+        eta = 2 / (1 + t)
+        variance = (1 - eta) ** 2 * variance + (eta * KICK) ** 2
+    return 2 * variance
+
+
+# --------------------------------------------------------------------------------------------------------- figure
+
+
+def _draw(figures: FigureFolder, trials: int = 12) -> None:
+    """Draw where both halves go on two wells and on one, and how far apart they are in expectation."""
+    figure, axes = panels(3, width=3.9, epochs=True)
+    rows: list[tuple[str, int, str, int, float]] = []
+    for axis, slope, name in zip(axes, (TWO, ONE), ("two wells", "one well"), strict=False):
+        history = wells.partition(slope, 2, trials).history
+        assert history is not None
+        for trial, (process, half) in product(range(trials), enumerate("AB")):
+            path = [0.0, *(float(history.computed[(t,)][process][trial]) for t in range(1, STEPS + 1))]
+            axis.plot(path, color=COLOURS[process], alpha=0.5, lw=1, label="_" if trial else f"half {half}")
+            rows += [(name, trial, half, t, x) for t, x in enumerate(path)]
+        axis.set(xlabel="iteration", ylim=(-4, 4), title=f"{name}: x of both halves, {trials} trials")
+    gamma, p = wells.split(TWO)
+    for slope, name, colour in ((TWO, "two wells", COLOURS[2]), (ONE, "one well", COLOURS[3])):
+        axes[2].plot(range(1, STEPS + 1), wells.apart_over_time(slope), ".-", color=colour, label=name)
+    axes[2].axhline(p * gamma**2 / 4, color="k", ls="--", lw=1, label="p gamma^2/n^2 of two wells, n = 2")
+    axes[2].set(xlabel="iteration", title="E |x_a - x_b|^2, exact", yscale="log")
+    for axis in axes:
+        axis.title.set_fontsize(10)
+        axis.legend(fontsize=7)
+    figures.save("partition", figure, pd.DataFrame(rows, columns=["function", "trial", "half", "iteration", "x"]))
