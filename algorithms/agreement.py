@@ -186,6 +186,11 @@ class SharedMemoryAgreement:
         """R of lemma 16."""
         return rounds(self.q, self.rule.shared)
 
+    @property
+    def arrays(self) -> Tag:
+        """How many arrays it uses: A_1..A_{R+1}."""
+        return (self.rounds + 1,)
+
     def process(self, i: int, x: Vector, instance: Tag = ()) -> Process:
         """Run process `i` with input `x`, (d,); `instance` names this agreement among others."""
         check_vector(f"the input of process {i}", x)
@@ -245,6 +250,11 @@ class ClusterAgreement:
     def rounds(self) -> int:
         """R of theorem 2, or of lemma 20."""
         return rounds(self.q, self.rule.clustered)
+
+    @property
+    def arrays(self) -> Tag:
+        """How many arrays it uses: R times those of algorithm 4."""
+        return (self.rounds, *self.inside.arrays)
 
     @property
     def inside(self) -> SharedMemoryAgreement:
