@@ -61,8 +61,7 @@ class Links:
 
     def poll(self) -> bool:
         """Take what has arrived, forget what was sent; return whether anything arrived."""
-        for j in self.others:
-            self._accept(j)
+        self._accept()
         ended = [(parcel, _ended(parcel.request)) for parcel in self.receiving]
         self.receiving = [parcel for parcel, whole in ended if whole is None]
         for parcel, whole in ended:
@@ -94,15 +93,22 @@ class Links:
                 with _survived():
                     self.sending.append(Parcel(self.comm.Isend(packed, j, kind), packed, j, kind))
 
-    def _accept(self, sender: int) -> None:
+    def _accept(self) -> None:
         """Begin to receive what is on its way; a large message needs its sender, so nobody waits for it."""
         from mpi4py import MPI
 
         status = MPI.Status()
+        while (message := self._next(status)) is not None:
+            packed = np.empty(status.Get_count(MPI.BYTE), np.uint8)
+            self.receiving.append(Parcel(message.Irecv(packed), packed, status.Get_source(), status.Get_tag()))
+
+    def _next(self, status: MPI.Status) -> MPI.Message | None:
+        from mpi4py import MPI
+
         with _survived():
-            while (message := self.comm.Improbe(sender, MPI.ANY_TAG, status)) is not None:
-                packed = np.empty(status.Get_count(MPI.BYTE), np.uint8)
-                self.receiving.append(Parcel(message.Irecv(packed), packed, sender, status.Get_tag()))
+            return self.comm.Improbe(MPI.ANY_SOURCE, MPI.ANY_TAG, status)
+        self.comm.Ack_failed()  # or no receipt from whoever it may be would succeed any more
+        return None
 
     def _unpack(self, parcel: Parcel) -> None:
         if parcel.kind == FAREWELL:

@@ -31,16 +31,17 @@ class Kill:
     """A process kills itself with SIGKILL when it is about to make its `step`-th step, from 1, or a later one.
 
     If that is a broadcast, the first `recipients` of the others, in ascending order after its own number, have it.
-    With `broadcast`, it waits for its next broadcast.
+    With `tag`, it waits for its broadcast of this tag or of the next one after it.
     """
 
-    step: int
+    step: int = 1
     recipients: int = 0
-    broadcast: bool = False
+    tag: Tag | None = None
 
     def due(self, made: int, effect: Effect) -> bool:
         """Whether to die instead of the next step."""
-        return made + 1 >= self.step and (isinstance(effect, Broadcast) or not self.broadcast)
+        reached = self.tag is None or (isinstance(effect, Broadcast) and effect.tag >= self.tag)
+        return reached and made + 1 >= self.step
 
 
 class Node:
@@ -69,7 +70,7 @@ class Node:
 
     def __init__(
         self,
-        comm: MPI.Intracomm,
+        comm: MPI.Comm,
         clusters: Clusters,
         shape: Tag,
         like: Vector,
@@ -80,8 +81,9 @@ class Node:
             raise ValueError(f"{clusters.n} processes need as many ranks, but there are {comm.Get_size()}")
         self.log = log
         self.me = comm.Get_rank()
-        self.mailbox, self.links = Mailbox(clusters), Links(comm, like, self._arrive)
         cluster = comm.Split(clusters.of(self.me), self.me)
+        self.mailbox = Mailbox(clusters)
+        self.links = Links(comm.Dup(), like, self._arrive)  # messages of one node are not taken for those of another
         self.registers = WindowRegisters(cluster, clusters.peers(self.me), shape, like, capacity)
         self.made = 0
 

@@ -18,7 +18,7 @@ from tests.algorithms.cluster_checks import contracted, in_hull
 from tests.algorithms.cluster_ranks import Job, deploy, repeated
 
 CLUSTERS = Clusters(((0, 1), (2, 3), (4,)))
-KILLS = {1: Kill(9), 4: Kill(1, recipients=2, broadcast=True)}
+KILLS = {1: Kill(9), 4: Kill(recipients=2, tag=())}
 
 
 def check(job: Job, folder: Path, dead: set[int]) -> dict[int, np.ndarray]:
@@ -50,7 +50,7 @@ def test_large_messages_and_a_window_that_holds_one_array(tmp_path: Path) -> Non
 
 def test_algorithm_2_with_a_cluster_killed(tmp_path: Path) -> None:
     sgd = GeneralSGD(CLUSTERS, 3, 2, Constant(0.5), failures=2, contraction=0.9, output=3, failed_clusters=1)
-    check(Job(sgd, kills={2: Kill(30), 3: Kill(1, recipients=1, broadcast=True)}), tmp_path, {2, 3})
+    check(Job(sgd, kills={2: Kill(30), 3: Kill(recipients=1, tag=())}), tmp_path, {2, 3})
 
 
 def test_algorithm_1_with_all_but_one_killed(tmp_path: Path) -> None:
@@ -83,6 +83,8 @@ def test_fifty_kills(seed: int, tmp_path: Path) -> None:
     random = np.random.default_rng(seed)
     survivors = {int(random.choice(clusters.members[c])) for c in range(3)} | {6 + seed % 2}
     dead = set(range(8)) - survivors
-    kills = {i: Kill(int(random.integers(1, 150)), int(random.integers(8)), bool(random.integers(2))) for i in dead}
+    kills = {
+        i: Kill(int(random.integers(1, 150)), int(random.integers(8)), () if random.integers(2) else None) for i in dead
+    }
     sgd = GeneralSGD(clusters, 4, 3, Constant(0.5), failures=4, contraction=0.93, output=4, failed_clusters=1)
     check(Job(sgd, d=int(random.choice([2, 3000])), seed=seed, kills=kills), tmp_path, dead)
