@@ -5,8 +5,9 @@ from __future__ import annotations
 import faulthandler
 import os
 import pickle
+import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,11 +49,26 @@ class Job:
         return x + 0.1 * stream(self.seed, "noise", i, t).normal(size=x.shape)
 
 
-def deploy(job: Job, folder: Path) -> dict[int, Vector]:
+@dataclass
+class Killer:
+    """Kills processes from outside, each once its log is so many bytes long: anywhere, in the middle of anything."""
+
+    folder: Path
+    after: dict[int, int]
+
+    def __call__(self) -> None:
+        for i, length in list(self.after.items()):
+            log = self.folder / f"{i}.log"
+            if log.exists() and log.stat().st_size >= length:
+                os.kill(int((self.folder / f"{i}.pid").read_text()), signal.SIGKILL)
+                del self.after[i]
+
+
+def deploy(job: Job, folder: Path, killer: Callable[[], None] = lambda: None) -> dict[int, Vector]:
     """Run a job on MPI ranks and return the output of every survivor; a hang shows the last events."""
     (folder / "job").write_bytes(pickle.dumps(job))
     try:
-        launch("tests.algorithms.cluster_ranks", folder, job.n, job.limit, mortal=True)
+        launch("tests.algorithms.cluster_ranks", folder, job.n, job.limit, on_tick=killer, mortal=True)
     except RanksFailed as error:
         error.add_note(tail(folder))
         raise

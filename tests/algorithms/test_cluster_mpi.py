@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from algorithms.agreement import ClusterAgreement
 from algorithms.cluster_log import Note, schedule
@@ -14,16 +16,19 @@ from algorithms.cluster_mpi import Kill
 from algorithms.clustersgd import GeneralSGD, StronglyConvexSGD
 from algorithms.schedule import Constant, InverseTime
 from algorithms.scheduler import Crash, Deliver, Step
+from reproductions.harness.launcher import RanksFailed
 from tests.algorithms.cluster_checks import contracted, in_hull
-from tests.algorithms.cluster_ranks import Job, deploy, repeated
+from tests.algorithms.cluster_ranks import Job, Killer, deploy, repeated
 
 CLUSTERS = Clusters(((0, 1), (2, 3), (4,)))
 KILLS = {1: Kill(9), 4: Kill(recipients=2, tag=())}
 
 
-def check(job: Job, folder: Path, dead: set[int]) -> dict[int, np.ndarray]:
+def check(
+    job: Job, folder: Path, dead: set[int], killer: Callable[[], None] = lambda: None
+) -> dict[int, NDArray[np.float64]]:
     """Every survivor has the output that the scheduler computes from the same schedule, bit by bit."""
-    outputs = deploy(job, folder)
+    outputs = deploy(job, folder, killer)
     assert set(outputs) == set(range(job.n)) - dead
     execution = repeated(job, folder)
     assert execution.crashed == dead
@@ -60,6 +65,22 @@ def test_algorithm_1_with_all_but_one_killed(tmp_path: Path) -> None:
     assert np.linalg.norm(outputs[4]) < 0.5  # from |x_1| = 1.7 to the minimum at 0
 
 
+def test_processes_killed_from_outside(tmp_path: Path) -> None:
+    sgd = GeneralSGD(CLUSTERS, 30, 2, Constant(0.5), failures=3, contraction=0.9, output=30, failed_clusters=1)
+    killer = Killer(tmp_path, {0: 4000, 4: 9000})
+    check(Job(sgd), tmp_path, {0, 4}, killer)
+    assert not killer.after
+
+
+def test_a_hang_is_found_and_shows_what_everyone_did_last(tmp_path: Path) -> None:
+    two_clusters_of_three = {2: Kill(3), 3: Kill(5), 4: Kill(tag=())}
+    job = Job(ClusterAgreement(CLUSTERS, 0.5, failed_clusters=1), kills=two_clusters_of_three, limit=8)
+    with pytest.raises(RanksFailed, match="did not finish within the limit of 8 s") as hang:
+        deploy(job, tmp_path)
+    assert '0.log: ["read"' in hang.value.__notes__[0]
+    assert "cluster_mpi.py" in str(hang.value)  # the stack: where a survivor waits
+
+
 def test_a_log_that_no_atomic_register_explains_is_refused() -> None:
     write, done = Note("write", (1,)), Note("done")
     both_missed = {0: [write, Note("read", (1,), 1, False), done], 1: [write, Note("read", (1,), 0, False), done]}
@@ -88,3 +109,14 @@ def test_fifty_kills(seed: int, tmp_path: Path) -> None:
     }
     sgd = GeneralSGD(clusters, 4, 3, Constant(0.5), failures=4, contraction=0.93, output=4, failed_clusters=1)
     check(Job(sgd, d=int(random.choice([2, 3000])), seed=seed, kills=kills), tmp_path, dead)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+def test_kills_from_outside(seed: int, tmp_path: Path) -> None:
+    """Four of eight processes are killed at random moments: in the middle of a write, of a message, of a collect."""
+    clusters, random = Clusters.even(8, 4), np.random.default_rng(100 + seed)
+    dead = {0, 3, 6, 7}
+    killer = Killer(tmp_path, {i: int(random.integers(1, 40_000)) for i in dead})
+    sgd = GeneralSGD(clusters, 60, 4, Constant(0.5), failures=4, contraction=0.93, output=60, failed_clusters=1)
+    check(Job(sgd, d=2000, seed=seed), tmp_path, dead, killer)
