@@ -44,7 +44,7 @@ def simulated() -> tuple[float, list[int]]:
 
 
 def products(sizes: Sequence[int]) -> float:
-    """Return the seconds of products of these sizes alone: k of the n vectors, side by side in memory, with themselves."""
+    """Return the seconds of products of these sizes alone: k of the n vectors, side by side, with themselves."""
     rows = stream(0, "rows").normal(size=(N, D))
     start = time.thread_time()
     for turn, k in enumerate(sizes):
