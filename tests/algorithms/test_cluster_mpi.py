@@ -77,7 +77,7 @@ def test_a_hang_is_found_and_shows_what_everyone_did_last(tmp_path: Path) -> Non
     job = Job(ClusterAgreement(CLUSTERS, 0.5, failed_clusters=1), kills=two_clusters_of_three, limit=8)
     with pytest.raises(RanksFailed, match="did not finish within the limit of 8 s") as hang:
         deploy(job, tmp_path)
-    assert '0.log: ["read"' in hang.value.__notes__[0]
+    assert '"broadcast", [1]' in hang.value.__notes__[0]
     assert "cluster_mpi.py" in str(hang.value)  # the stack: where a survivor waits
 
 
