@@ -186,13 +186,15 @@ class Adversary:
     def choose(self, system: System) -> Event | None:
         """Return the next event, None if nothing can happen any more."""
         self._sort(system)
-        for messages, processes in ((self.prompt, self._eager(system)), (self.held, list(system.ready))):
-            if possible := len(messages) + len(processes):
-                k = self.draw(possible)
-                if k < len(messages):
-                    return self._delivery(messages, k)
-                return self._step(system, processes[k - len(messages)])
-        return None
+        messages, processes = self.prompt, self._eager(system)
+        if not messages and not processes:
+            messages, processes = self.held, list(system.ready)
+        if not messages and not processes:
+            return None
+        k = self.draw(len(messages) + len(processes))
+        if k < len(messages):
+            return self._delivery(messages, k)
+        return self._step(system, processes[k - len(messages)])
 
     def _sort(self, system: System) -> None:
         for message in system.posted:

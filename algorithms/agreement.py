@@ -40,7 +40,7 @@ from algorithms.cluster_model import (
     check_vector,
 )
 
-CACHED = 1 << 17  # float64 elements that stay in the cache of a core
+BLOCK = 1 << 19  # float64 elements of a block: smaller ones are slower, larger ones no faster
 
 
 def rounds(q: float, factor: float) -> int:
@@ -96,7 +96,7 @@ class MidExtremes(Rule):
     def aggregate(self, values: Sequence[Vector], own: Vector) -> Vector:
         """See `Rule.aggregate`; `own` is of no account."""
         a, b = divmod(int(np.argmax(squared_distances(values))), len(values))
-        return (values[a] + values[b]) / 2
+        return midpoint(values[a], values[b])
 
 
 class ApproachExtreme(Rule):
@@ -106,7 +106,14 @@ class ApproachExtreme(Rule):
 
     def aggregate(self, values: Sequence[Vector], own: Vector) -> Vector:
         """See `Rule.aggregate`."""
-        return (own + values[int(np.argmax(squared_distances_from(own, values)))]) / 2
+        return midpoint(own, values[int(np.argmax(squared_distances_from(own, values)))])
+
+
+def midpoint(a: Vector, b: Vector) -> Vector:
+    """Return (a + b)/2."""
+    m: Vector = a + b
+    m *= 0.5
+    return m
 
 
 MID_EXTREMES, APPROACH_EXTREME = MidExtremes(), ApproachExtreme()
@@ -142,7 +149,7 @@ def squared_distances_from(own: Vector, values: Sequence[Vector]) -> NDArray[np.
 
 def _differences(values: Sequence[Vector], origin: Vector) -> Generator[NDArray[np.float64]]:
     """Yield x_j - origin, (k, b), block by block of coordinates; the next block overwrites the last."""
-    width = max(1, CACHED // len(values))
+    width = max(1, BLOCK // len(values))
     room = np.empty((len(values), min(width, origin.size)))
     for start in range(0, origin.size, width):
         part = slice(start, min(start + width, origin.size))
@@ -153,7 +160,7 @@ def _differences(values: Sequence[Vector], origin: Vector) -> Generator[NDArray[
 
 
 def _check_distances(squares: NDArray[np.float64]) -> None:
-    if not np.isfinite(squares).all():
+    if not math.isfinite(squares.sum()):
         raise ValueError(
             f"{len(squares)} values have the squared distances {squares} from one of them: all values must be finite, "
             "and so small that their squares are"
@@ -185,6 +192,11 @@ class SharedMemoryAgreement:
     def rounds(self) -> int:
         """R of lemma 16."""
         return rounds(self.q, self.rule.shared)
+
+    @property
+    def arrays(self) -> Tag:
+        """How many arrays it uses: A_1..A_{R+1}."""
+        return (self.rounds + 1,)
 
     def process(self, i: int, x: Vector, instance: Tag = ()) -> Process:
         """Run process `i` with input `x`, (d,); `instance` names this agreement among others."""
@@ -245,6 +257,11 @@ class ClusterAgreement:
     def rounds(self) -> int:
         """R of theorem 2, or of lemma 20."""
         return rounds(self.q, self.rule.clustered)
+
+    @property
+    def arrays(self) -> Tag:
+        """How many arrays it uses: R times those of algorithm 4."""
+        return (self.rounds, *self.inside.arrays)
 
     @property
     def inside(self) -> SharedMemoryAgreement:

@@ -21,6 +21,7 @@ from algorithms.cluster_model import (
     Process,
     Receive,
     Received,
+    Tag,
     Vector,
     check_received,
     check_vector,
@@ -79,6 +80,11 @@ class ClusterSGD:
 class StronglyConvexSGD(ClusterSGD):
     """Algorithm 1: average the parameters of exactly N processes in every iteration."""
 
+    @property
+    def arrays(self) -> Tag:
+        """How many arrays of shared memory it uses: none."""
+        return ()
+
     def process(self, i: int, x: Vector, gradient: Gradient) -> Process:
         """Run process `i` from the initial point `x`, (d,), the same for all; its output is x_{T+1}^i."""
         check_vector("the initial point", x)  # line 1
@@ -130,6 +136,11 @@ class GeneralSGD(ClusterSGD):
     def agreement(self) -> ClusterAgreement:
         """MAA_t of line 8."""
         return ClusterAgreement(self.clusters, self.contraction, self.rule, self.failed_clusters)
+
+    @property
+    def arrays(self) -> Tag:
+        """How many arrays of shared memory it uses: T times those of algorithm 3."""
+        return (self.iterations, *self.agreement.arrays)
 
     def process(self, i: int, x: Vector, gradient: Gradient) -> Process:
         """Run process `i` from the initial point `x`, (d,), the same for all; its output is x_tau^i."""
