@@ -15,21 +15,24 @@ from reproductions.harness.decisions import all_of, exactly
 from reproductions.harness.plugin import decides
 from reproductions.harness.verdicts import Decider
 
-SIZES = ((8, 1), (8, 2), (6, 3), (8, 4), (5, 5), (9, 3), (6, 6))  # n and m
+EQUAL = [Clusters.even(n, m) for n, m in ((8, 1), (8, 2), (6, 3), (8, 4), (5, 5), (9, 3), (6, 6))]
+UNEQUAL = [
+    Clusters(((0, 1, 2, 3, 4), (5,), (6,), (7,), (8,))),  # the large one crashes first
+    Clusters(((0,), (1,), (2,), (3,), (4, 5, 6, 7, 8))),  # the small ones do
+]
 MANY = 200  # clusters, where numbers alone are compared
 
 
 @decides("clustersgd-majority-condition")
 def test_majority(claim: Decider) -> None:
     left, ends, printed, corrected = [], [], [], []
-    for n, m in SIZES:
-        clusters = Clusters.even(n, m)
+    for clusters in EQUAL + UNEQUAL:
+        n, m = clusters.n, clusters.m
         for f_c in range(m):
-            alive = m - f_c
             left.append(f_c <= (m - 1) // 2)
             ends.append(_ends(clusters, f_c))
-            printed.append(alive >= n // 2 + 1)
-            corrected.append(alive >= m // 2 + 1)
+            printed.append(m - f_c >= n // 2 + 1)
+            corrected.append(m - f_c >= m // 2 + 1)
     numbers = [(f_c <= (m - 1) // 2) == (m - f_c >= m // 2 + 1) for m in range(1, MANY) for f_c in range(m)]
     common = [bool(set(a) & set(b)) for m in range(1, 8) for a, b in _pairs_of_majorities(m)]
     decision = all_of(
