@@ -1,8 +1,8 @@
-"""PopSGD: SGD by random pairs of nodes that make a gradient step each and average, in the population model.
+"""PopSGD: random pairs of nodes make a gradient step each and average (the paper has the name of the algorithm).
 
-"PopSGD: Decentralized Stochastic Gradient Descent in the Population Model". Time t counts interactions, from 0;
-parallel time is t/n. `interact` is algorithm 1, line by line, with the phase clock of section 3, and the loop over it
-in `simulate` is the specification of every faster engine: an engine may reorder only what commutes.
+Time t counts interactions, from 0; parallel time is t/n. `interact` is algorithm 1, line by line, with the phase clock
+of section 3, and the loop over it in `simulate` is the specification of every faster engine: an engine may reorder only
+what commutes.
 
 Where the printed text leaves a choice:
 

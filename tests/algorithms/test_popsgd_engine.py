@@ -12,7 +12,8 @@ import pytest
 
 from algorithms import popsgd
 from algorithms.popsgd import ClockRate, Complete, constant, edges_of, interactions
-from algorithms.popsgd_engine import Samples, Simulation, draw_rows
+from algorithms.popsgd_engine import Samples, Simulation
+from algorithms.popsgd_loops import draw_rows
 
 N, D, M, T = 23, 9, 57, 1500
 
