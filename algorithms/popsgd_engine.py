@@ -12,6 +12,7 @@ is the mean over `batch` samples drawn uniformly with replacement.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, get_args
 
 import numpy as np
@@ -74,7 +75,7 @@ class Samples:
         if self.loss not in get_args(Loss):
             raise ValueError(f"loss is {self.loss!r}, but must be one of {', '.join(get_args(Loss))}")
 
-    @property
+    @cached_property
     def key(self) -> np.uint64:
         """Key of the rows that nodes draw."""
         return np.uint64(kernel_key(self.seed, "popsgd/rows"))

@@ -91,7 +91,9 @@ def test_synthetic_squares_are_those_of_the_paper():
     assert task.losses(models, task.test)[0] == pytest.approx(0.5, rel=0.15)  # the noise alone
 
 
-@pytest.mark.parametrize(("workload", "sizes"), [(linear.Diabetes(), (354, 88)), (linear.FourOrNine(), (289, 72))])
+@pytest.mark.parametrize(
+    ("workload", "sizes"), [(linear.DigitsValue(), (1438, 359)), (linear.DigitsParity(), (1438, 359))]
+)
 def test_stand_ins_are_embedded_and_can_be_learnt(workload, sizes):
     task = workload.load(None)
     assert (len(task.train.y), len(task.test.y)) == sizes
