@@ -78,8 +78,8 @@ class Convex(Experiment):
 
     @property
     def workers(self) -> int:
-        """One: the sequence of interactions is serial."""
-        return 1
+        """n; the sequence of interactions is serial, so each run has one rank."""
+        return self.nodes
 
     @property
     def cost(self) -> float:

@@ -118,15 +118,17 @@ def _draw(found: Mapping[Convex, list[Run]], panel: str, settings: Settings, fig
     name = PANELS[panel] if settings.scale != "smoke" else f"{workload}, stand-in for {PANELS[panel]}"
     draw(left, frame)
     draw(
-        right, frame.groupby(["label", "step"], as_index=False, sort=False).agg({"value": "mean"})
+        right, frame.groupby(["label", "step"], as_index=False, sort=False).agg({"value": "median"})
     )  # bands would hide it
     for axis in (left, right):
         axis.set(xlabel="SGD steps of the fixed node (2 x parallel time)")
     left.set(yscale="log", ylabel="test loss of the fixed node")
     end = frame["step"].max()
-    tail = frame[frame["step"] > 0.7 * end].groupby(["label", "step"])["value"].mean()
+    tail = frame[frame["step"] > 0.7 * end].groupby(["label", "step"])["value"].median()
     margin = 0.2 * (tail.max() - tail.min())
-    right.set(xlim=(0.7 * end, end), ylim=(tail.min() - margin, tail.max() + margin), title="the end of the means")
+    right.set(
+        xlim=(0.7 * end, end), ylim=(tail.min() - margin, tail.max() + margin), title="the end, medians of the seeds"
+    )
     left.set_title(name, fontsize=9)
     left.legend(fontsize=7)
     figures.save(f"figure1-{panel}", figure, frame)

@@ -72,31 +72,25 @@ def _slope_in_time(run: Run) -> float:
 def _draw(runs: list[Run], figures: FigureFolder) -> None:
     """Draw the excess of a fixed node against its SGD steps, and at the end against n, with and without averaging."""
     figure, (left, right) = panels(2, width=4.6)
-    rows = []
-    for role, style, label in (("speed-up", "-", "PopSGD"), ("alone", "--", "without averaging")):
-        found = groups(runs, role)
-        for (run, group), colour in zip(found.items(), COLOURS, strict=False):
-            mean = pd.concat([each.series("excess") for each in group]).groupby(level=0).mean()
-            left.loglog(mean.index, mean, style, color=colour, lw=1, label=f"{label}, n = {run.nodes}")
-            rows += [(label, run.nodes, step, value) for step, value in mean.items()]
+    together, alone = groups(runs, "speed-up"), groups(runs, "alone")
+    most = list(alone)[-1]  # without averaging a fixed node's curve hardly depends on n
+    curves = [(f"PopSGD, n = {run.nodes}", "-", group) for run, group in together.items()]
+    means = {}
+    for (label, style, group), colour in zip(
+        [*curves, ("without averaging", "--", alone[most])], COLOURS, strict=False
+    ):
+        means[label] = pd.concat([each.series("excess") for each in group]).groupby(level=0).mean()
+        left.loglog(means[label].index, means[label], style, color=colour, lw=1, label=label)
+    for role, marker, colour in (("speed-up", "s", COLOURS[0]), ("alone", "o", COLOURS[4])):
         ends = _excess(runs, role)
-        for values in zip(*ends.values(), strict=True):
-            right.loglog(
-                [run.nodes for run in ends],
-                values,
-                "o" if role == "alone" else "s",
-                ms=4,
-                mfc="none",
-                color=COLOURS[role == "alone"],
-                label="_",
-            )
-        right.plot(
-            [], [], "o" if role == "alone" else "s", ms=4, mfc="none", color=COLOURS[role == "alone"], label=label
-        )
-    nodes = np.array(grids.SPEEDUP_NODES)
-    right.loglog(nodes, next(iter(_excess(runs, "speed-up").values())).mean() / nodes, "k:", label="1/n")
+        nodes = [run.nodes for run in ends]
+        label = "PopSGD" if role == "speed-up" else "without averaging"
+        lines = right.loglog(nodes, np.array(list(ends.values())), marker, ms=4, mfc="none", color=colour, label="_")
+        lines[0].set_label(label)
+    right.loglog(nodes, next(iter(_excess(runs, "speed-up").values())).mean() / np.array(nodes), "k:", label="1/n")
     left.set(xlabel="SGD steps of the fixed node", title="f(x) - f*, mean of seeds")
     right.set(xlabel="n", title="mean over the second half, each seed")
-    left.legend(fontsize=6)
-    right.legend(fontsize=8)
-    figures.save("speedup", figure, pd.DataFrame(rows, columns=["kind", "n", "step", "value"]))
+    for axis in (left, right):
+        axis.legend(fontsize=8)
+    frame = pd.concat([mean.rename("value").reset_index().assign(label=label) for label, mean in means.items()])
+    figures.save("speedup", figure, frame)

@@ -184,6 +184,7 @@ def test_figure_1_sees_rates_by_global_time(tmp_path):
     assert [left.verdict, right.verdict] == ["deviates", "deviates"]
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # they overflow
 @pytest.mark.usefixtures("small_search")
 def test_figure_1_sees_runs_that_diverge_and_rates_elsewhere():
     steep = lambda run: replace(run, rate=replace(run.rate, b=100 * run.rate.b))  # noqa: E731
