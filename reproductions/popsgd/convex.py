@@ -44,8 +44,8 @@ class Convex(Experiment):
     self-interaction it may have made one more):
 
     - ``train_loss``, ``test_loss``: mean losses of its model;
-    - for least squares f - f* of its model, ``excess``, of the mean model, ``mean_excess``, and on average over the
-      models of all nodes, ``nodes_excess``;
+    - for least squares f - f* of its model, ``excess``; if asked of the mean model, ``mean_excess``, and on average
+      over the models of all nodes, ``nodes_excess``;
     - at the end ``potential`` Gamma, ``clock`` of the fixed node and ``time``, the number of interactions.
 
     Parameters
@@ -62,6 +62,8 @@ class Convex(Experiment):
         Key of interactions and samples.
     single
         Use float32.
+    all_nodes
+        Look at all nodes, for least squares.
     """
 
     solo: ClassVar[bool] = True
@@ -75,6 +77,7 @@ class Convex(Experiment):
     averaging: Averaging = "symmetric"
     looks: int = 20
     single: bool = False
+    all_nodes: bool = False
 
     @property
     def workers(self) -> int:
@@ -99,7 +102,7 @@ class Convex(Experiment):
         for step in steps:
             running.to_step(FIXED, step)
             models.append(running.nodes.x[FIXED].copy())
-            if task.loss == "squares":
+            if self.all_nodes:
                 averages.append([task.excess(running.nodes.mean[None])[0], task.excess(running.nodes.x).mean()])
             context.on_progress(step / self.steps)
         metrics = self._losses(task, np.array(models), np.array(averages))
@@ -120,8 +123,9 @@ class Convex(Experiment):
     def _losses(self, task: LinearTask, models: NDArray[Any], averages: Array) -> dict[str, Array]:
         losses = {"train_loss": task.losses(models, task.train), "test_loss": task.losses(models, task.test)}
         if task.loss == "squares":
-            mean, nodes = averages.T
-            losses |= {"excess": task.excess(models), "mean_excess": mean, "nodes_excess": nodes}
+            losses["excess"] = task.excess(models)
+        if self.all_nodes:
+            losses |= dict(zip(("mean_excess", "nodes_excess"), averages.T, strict=True))
         return losses
 
 

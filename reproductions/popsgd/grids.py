@@ -24,7 +24,7 @@ class Constant:
 
     def run(self, role: str, nodes: int, batch: int = 1) -> Convex:
         """Return PopSGD with n nodes; n = 1 is mini-batch SGD."""
-        return Convex(role, SQUARES, nodes, constant(self.eta), self.steps, 0, batch, looks=self.looks)
+        return Convex(role, SQUARES, nodes, constant(self.eta), self.steps, 0, batch, looks=self.looks, all_nodes=True)
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,14 @@ class Decreasing:
     def run(self, role: str, nodes: int) -> Convex:
         """Return PopSGD with n nodes."""
         return Convex(
-            role, SQUARES, nodes, ClockRate(nodes, self.tau * nodes, 4.0 * nodes), self.steps, 0, looks=self.looks
+            role,
+            SQUARES,
+            nodes,
+            ClockRate(nodes, self.tau * nodes, 4.0 * nodes),
+            self.steps,
+            0,
+            looks=self.looks,
+            all_nodes=True,
         )
 
 
