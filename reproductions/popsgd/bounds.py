@@ -1,7 +1,7 @@
 """The right-hand sides of the lemmas and theorems, as printed and corrected.
 
-Symbols are the paper's: n nodes, T interactions, an ell-strongly convex and L-smooth f, E |g - grad f|^2 <= sigma^2 (2.4),
-E |g|^2 <= M^2 (2.5), eta_t = b/(t + a), w_t = (a + t)^2, S_T = sum_{t < T} w_t.
+Symbols are the paper's: n nodes, T interactions, an ell-strongly convex and L-smooth f, E |g - grad f|^2 <= sigma^2,
+(2.4), E |g|^2 <= M^2, (2.5), eta_t = b/(t + a), w_t = (a + t)^2, S_T = sum_{t < T} w_t.
 """
 
 from __future__ import annotations

@@ -48,10 +48,10 @@ class PopulationDescent(OnGraph):
 
     Logged after 2^k interactions and at the end, looking at the models every `every` interactions from t = 0 on:
 
-    - ``potential``: Gamma_t; ``reach``: the largest abs(X_t^i - x*) so far, for a `Bowl`;
+    - ``potential``: Gamma_t; ``mean_potential``: its mean over times s < t;
     - ``gradient``: mean over times s < t of |grad f(mu_s)|^2;
-    - ``excess``: f(mu_t) - f*; ``mean_excess``: sum_{s<t} w_s (f(mu_s) - f*)/S_t; ``averaged``: f(y_t) - f*, where
-      there is a minimum.
+    - ``excess``: f(mu_t) - f*; ``mean_excess``: sum_{s<t} w_s (f(mu_s) - f*)/S_t; ``averaged``: f(y_t) - f*; and
+      ``reach``: the largest abs(X_s^i - x*) for s < t, for problems with a centre x*.
 
     Parameters
     ----------
@@ -101,12 +101,13 @@ class PopulationDescent(OnGraph):
         @cache
         def kicks(node: int, block: int) -> Array:
             signs = stream(self.seed, "noise", node, block).integers(2, size=(BLOCK, self.problem.d))
-            return self.noise * (2.0 * signs - 1)
+            kick: Array = self.noise * (2.0 * signs - 1)
+            return kick
 
         def gradient(x: Array, node: int, step: int) -> Array:
             block, row = divmod(step, BLOCK)
-            slope: Array = self.problem.gradient(x, node / self.graph.nodes)
-            return slope + kicks(node, block)[row]
+            noisy: Array = self.problem.gradient(x, node / self.graph.nodes) + kicks(node, block)[row]
+            return noisy
 
         return gradient
 
@@ -116,13 +117,15 @@ class _Seen:
 
     def __init__(self, run: PopulationDescent) -> None:
         self.run, self.minimum = run, getattr(run.problem, "centre", None)
-        self.looks, self.gradient, self.weight, self.excess, self.reach = 0, 0.0, 0.0, 0.0, 0.0
+        self.looks, self.potential, self.gradient = 0, 0.0, 0.0
+        self.weight, self.excess, self.reach = 0.0, 0.0, 0.0
         self.averaged = np.zeros(run.problem.d)
 
     def look(self, nodes: Population, t: int) -> None:
         """Add X_t to the sums."""
         problem, mean, w = self.run.problem, nodes.mean, (self.run.rate.a + t) ** 2
         self.looks += 1
+        self.potential += nodes.potential
         self.gradient += float((problem.gradient(mean) ** 2).sum())
         if self.minimum is not None:
             self.weight += w
@@ -133,7 +136,8 @@ class _Seen:
     def summary(self, nodes: Population) -> dict[str, float]:
         """Return what is logged."""
         problem = self.run.problem
-        found = {"potential": nodes.potential, "gradient": self.gradient / self.looks}
+        means = {"gradient": self.gradient / self.looks, "mean_potential": self.potential / self.looks}
+        found = means | {"potential": nodes.potential}
         if self.minimum is None:
             return found
         averages = {"mean_excess": self.excess / self.weight, "averaged": problem.excess(self.averaged)}

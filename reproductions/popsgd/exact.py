@@ -20,7 +20,7 @@ from reproductions.harness.decisions import Decision, Interval
 
 Array = NDArray[np.float64]
 Slope = Callable[[Array, int], Array]  # models (d,) of a node -> gradients (d,)
-DRAWN = 1 << 16
+DRAWN = 1 << 14
 
 
 def cycle(n: int) -> Edges:
@@ -30,8 +30,9 @@ def cycle(n: int) -> Edges:
 
 def drawn(graph: Graph) -> tuple[list[tuple[int, int]], NDArray[np.int64]]:
     """Return the pairs that the stream of interactions holds, and how often each occurs in `DRAWN` of them."""
-    pairs, counts = np.unique(popsgd.interactions(graph, 0, 0, DRAWN), axis=0, return_counts=True)
-    return [(int(i), int(j)) for i, j in pairs], counts
+    numbered = popsgd.interactions(graph, 0, 0, DRAWN) @ (graph.nodes, 1)
+    found, counts = np.unique(numbered, return_counts=True)
+    return [divmod(int(number), graph.nodes) for number in found], counts
 
 
 def uniform(graph: Graph) -> Decision:
@@ -45,7 +46,7 @@ def uniform(graph: Graph) -> Decision:
 
 def _pairs(graph: Graph) -> set[tuple[int, int]]:
     if isinstance(graph, Complete):
-        return set(product(range(graph.nodes), repeat=2))
+        return {(i, j) for i in range(graph.nodes) for j in range(graph.nodes)}
     assert isinstance(graph, Edges)
     return {pair for edge in graph.edges for pair in (edge, edge[::-1])}
 
