@@ -101,7 +101,7 @@ class PopulationDescent(OnGraph):
         @cache
         def kicks(node: int, block: int) -> Array:
             signs = stream(self.seed, "noise", node, block).integers(2, size=(BLOCK, self.problem.d))
-            kick: Array = self.noise * (2.0 * signs - 1)
+            kick: Array = self.noise * (2 * signs.astype(np.float64) - 1)
             return kick
 
         def gradient(x: Array, node: int, step: int) -> Array:
