@@ -157,10 +157,9 @@ class Waves(Problem):
 
 @dataclass(frozen=True)
 class Kink(Problem):
-    """f'(x) = high (abs(x) - depth) for abs(x) < cap, per coordinate: a valley beside a hill, as wide as the noise.
+    """f'(x) = high (min(max(x, 0), cap) - depth), per coordinate: convex, its curvature jumps from 0 to L at x = 0.
 
-    Beyond, f' stays at its value on the right and falls with slope `high` on the left, down to -high * depth, so that f
-    has a minimum. Nodes spread around mu see E f'(X) = 0 where f'(mu) is not 0: the term L^2 of (B.31) at work.
+    Nodes that are spread around mu = 0 see E f'(X) = 0 where f'(mu) is not 0: the term L^2 Gamma/n of (B.31) at work.
     """
 
     high: float
@@ -174,16 +173,13 @@ class Kink(Problem):
 
     def gradient(self, x: Array, share: float = 0.0) -> Array:
         """See `Problem.gradient`."""
-        distance = np.where(x < -self.cap, 2 * self.cap + x, np.minimum(abs(x), self.cap))
-        slope: Array = self.high * (np.maximum(distance, 0) - self.depth)
+        slope: Array = self.high * (np.clip(x, 0, self.cap) - self.depth)
         return slope
 
     @property
     def gap(self) -> float:
-        """f(0) - f*, both minima considered: at x = depth and at x = depth - 2 cap."""
-        right = self.depth**2 / 2
-        left = (self.cap - self.depth) ** 2 - right
-        return self.d * self.high * max(right, left)
+        """f(0) - f*."""
+        return self.d * self.high * self.depth**2 / 2
 
     def steepest(self, noise: float) -> float:
         """See `Problem.steepest`."""
