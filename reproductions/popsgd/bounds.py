@@ -17,14 +17,8 @@ from algorithms.popsgd import weights
 CLOCK = 2.0  # c of "t/n - c log T"; see the claim popsgd-clock-interval
 
 
-def lemma43(n: int, gamma: Any, eta: Any, M: float, shrink: float | None = None) -> Any:
-    """Return the bound on E[Gamma_{t+1} | Gamma_t]; on graphs other than the complete one `shrink` is not 1/n."""
-    shrink = 1 / n if shrink is None else shrink
-    return (1 - shrink) * gamma + drift43(n, gamma, eta, M)
-
-
 def drift43(n: int, gamma: Any, eta: Any, M: float) -> Any:
-    """Return what gradients add in Lemma 4.3."""
+    """Return what Lemma 4.3 allows E[Gamma_{t+1} | Gamma_t] to exceed (1 - 1/n) Gamma_t by."""
     return 4 * eta * M * np.sqrt(gamma / n) + 8 * (eta * M) ** 2
 
 
