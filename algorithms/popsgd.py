@@ -1,8 +1,8 @@
-"""PopSGD: SGD by random pairs of nodes that make a gradient step each and average, in the population model.
+"""PopSGD: random pairs of nodes make a gradient step each and average (the paper has the name of the algorithm).
 
-"PopSGD: Decentralized Stochastic Gradient Descent in the Population Model". Time t counts interactions, from 0;
-parallel time is t/n. `interact` is algorithm 1, line by line, with the phase clock of section 3, and the loop over it
-in `simulate` is the specification of every faster engine: an engine may reorder only what commutes.
+Time t counts interactions, from 0; parallel time is t/n. `interact` is algorithm 1, line by line, with the phase clock
+of section 3, and the loop over it in `simulate` is the specification of every faster engine: an engine may reorder only
+what commutes.
 
 Where the printed text leaves a choice:
 
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, Protocol, get_args
 
 import networkx as nx
@@ -30,24 +31,14 @@ Rows = NDArray[Any]  # float32 or float64
 Integers = NDArray[np.int64]
 Gradient = Callable[[Rows, int, int], Rows]  # (model (d,), node, steps it made before) -> stochastic gradient (d,)
 Rate = Callable[[int], float]  # local time V^i -> eta^i
-Averaging = Literal["symmetric", "one-sided"]
+Averaging = Literal["symmetric", "one-sided", "none"]
 
 CHUNK = 4096  # interactions that share a stream
 
 
 @dataclass
 class Population:
-    """State of n nodes.
-
-    Attributes
-    ----------
-    x
-        (n, d) models X^i.
-    clock
-        (n,) local times V^i.
-    steps
-        (n,) SGD steps that each node has made.
-    """
+    """State of n nodes: models X^i, (n, d), local times V^i, (n,), and SGD steps that each has made, (n,)."""
 
     x: Rows
     clock: Integers
@@ -71,13 +62,7 @@ class Population:
 
 
 def population(x: Rows) -> Population:
-    """Return nodes with these initial models, (n, d), which are changed in place, at local time 0.
-
-    Raises
-    ------
-    ValueError
-        If x is not (n, d) with n >= 1.
-    """
+    """Return nodes at local time 0 with these models, (n, d), n >= 1 (else a ValueError), to be changed in place."""
     if x.ndim != 2 or not len(x):
         raise ValueError(f"models are (n, d) with n >= 1, but the shape is {x.shape}")
     return Population(x, np.zeros(len(x), np.int64), np.zeros(len(x), np.int64))
@@ -123,6 +108,14 @@ def read(nodes: Population, i: int, j: int, gradient: Gradient, rate: Rate) -> N
         nodes.clock[i] += 1
 
 
+def part(nodes: Population, i: int, j: int, gradient: Gradient, rate: Rate) -> None:
+    """Let both nodes step and not average: the comparison in the discussion of Theorem 4.1."""
+    eta_i, eta_j = rate(int(nodes.clock[i])), rate(int(nodes.clock[j]))
+    descend(nodes, i, eta_i, gradient)
+    descend(nodes, j, eta_j, gradient)
+    tick(nodes.clock, i, j)
+
+
 def descend(nodes: Population, i: int, eta: float, gradient: Gradient) -> None:
     """X^i <- X^i - eta g(X^i), in place."""
     nodes.x[i] -= eta * gradient(nodes.x[i], i, int(nodes.steps[i]))
@@ -137,6 +130,7 @@ def tick(clock: Integers, i: int, j: int) -> None:
 RULES: dict[Averaging, Callable[[Population, int, int, Gradient, Rate], None]] = {
     "symmetric": interact,
     "one-sided": read,
+    "none": part,
 }
 
 
@@ -154,7 +148,7 @@ def simulate(
     gradient, rate
         See `interact`.
     averaging
-        ``symmetric`` as in algorithm 1 or ``one-sided`` as in the authors' code, see `read`.
+        ``symmetric`` as in algorithm 1, ``one-sided`` as in the authors' code, see `read`, or ``none``, see `part`.
     """
     rule = RULES[checked(averaging)]
     for i, j in pairs:
@@ -221,18 +215,19 @@ class Edges:
 
     def draw(self, rng: np.random.Generator, count: int) -> Integers:
         """See `Graph.draw`."""
-        chosen = np.array(self.edges, np.int64)[rng.integers(len(self.edges), size=count)]
+        chosen = self._ends[rng.integers(len(self.edges), size=count)]
         flipped: Integers = np.where(rng.integers(2, size=(count, 1)), chosen, chosen[:, ::-1])
         return flipped
+
+    @cached_property
+    def _ends(self) -> Integers:
+        return np.array(self.edges, np.int64)
 
 
 def edges_of(graph: nx.Graph) -> Edges:
     """Return the edges of a graph, node i being the i-th of the graph; an edge from a node to itself is allowed.
 
-    Raises
-    ------
-    ValueError
-        If the graph is directed, or a node is isolated; the error names it as the graph does.
+    A ValueError says that the graph is directed or names an isolated node, as the graph does.
     """
     if graph.is_directed():
         raise ValueError(f"interactions are symmetric, but {graph} is directed")
@@ -245,12 +240,8 @@ def edges_of(graph: nx.Graph) -> Edges:
 def interactions(graph: Graph, seed: int, first: int, last: int) -> Integers:
     """Return the pairs that interact at times first..last - 1, (last - first, 2).
 
-    The sequence is keyed by (seed, chunk of `CHUNK` interactions), so it does not depend on how it is asked for.
-
-    Raises
-    ------
-    ValueError
-        If not 0 <= first <= last.
+    The sequence is keyed by (seed, chunk of `CHUNK` interactions), so it does not depend on how it is asked for. Times
+    that are not 0 <= first <= last are a ValueError.
     """
     if not 0 <= first <= last:
         raise ValueError(f"times go from {first} to {last}, but 0 <= first <= last is needed")
@@ -265,13 +256,7 @@ def interactions(graph: Graph, seed: int, first: int, last: int) -> Integers:
 
 @dataclass(frozen=True)
 class ClockRate:
-    """eta^i = b/(n V^i + a), section 3; n = 0 makes it constant.
-
-    Raises
-    ------
-    ValueError
-        If n < 0, a <= 0 or b < 0.
-    """
+    """eta^i = b/(n V^i + a), section 3; n = 0 makes it constant. Needs n >= 0, a > 0 and b >= 0."""
 
     n: int
     a: float
