@@ -33,7 +33,7 @@ def cycle_potential(n: int, eta: Any, M: float) -> Any:
 
 
 @dataclass(frozen=True)
-class Convex:
+class Setting:
     """What the bounds for strongly convex f depend on; `distance` is |mu_0 - x*|^2."""
 
     n: int

@@ -18,7 +18,7 @@ from reproductions.harness.settings import Settings
 from reproductions.harness.statistics import at_most_one, slope_interval, within
 from reproductions.harness.store import Run
 from reproductions.harness.verdicts import Decider
-from reproductions.popsgd.bounds import Convex
+from reproductions.popsgd.bounds import Setting
 from reproductions.popsgd.descent import PopulationDescent, at, by_setting, repeat
 from reproductions.popsgd.exact import cycle
 from reproductions.popsgd.moments import Moments, means
@@ -53,10 +53,10 @@ def _descent(role: str, problem: Bowl, graph: Graph, steps: int) -> PopulationDe
     )
 
 
-def _setting(n: int, steps: int, problem: Bowl, noise: float = 1.0) -> Convex:
+def _setting(n: int, steps: int, problem: Bowl, noise: float = 1.0) -> Setting:
     variance = problem.d * noise**2
     M = (problem.steepest(noise) + variance) ** 0.5
-    return Convex(n, steps, problem.low, problem.high, variance**0.5, M, problem.d * problem.centre**2)
+    return Setting(n, steps, problem.low, problem.high, variance**0.5, M, problem.d * problem.centre**2)
 
 
 @decides("popsgd-theorem41-bound")
@@ -146,7 +146,7 @@ def _summed(graph: Graph) -> float:
     Models that start at x* stay there, so that the printed mu_t is n x* for all t.
     """
     n, T = graph.nodes, 1 << 15
-    s = Convex(n, T, 1.0, 1.0, 0.0, 0.0, distance=(n - 1.0) ** 2)
+    s = Setting(n, T, 1.0, 1.0, 0.0, 0.0, distance=(n - 1.0) ** 2)
     nodes = popsgd.population(np.ones((n, 1)))
     popsgd.simulate(nodes, popsgd.interactions(graph, 0, 0, 64), lambda x, *_: x - 1, ClockRate(n, s.a, s.b))
     y = float(nodes.x.sum())  # of all times
@@ -203,7 +203,7 @@ def _draw_speedup(groups: dict[PopulationDescent, list[Run]], figures: FigureFol
         rows += [("exact", n, count, value) for count, value in zip(rounds, values, strict=True)]
     axis.set(xlabel="parallel time T/n", ylabel="weighted mean of f(mu_t) - f*, per coordinate")
     axis.legend(fontsize=7)
-    figures.save("speedup", figure, pd.DataFrame(rows, columns=["what", "n", "rounds", "value"]))
+    figures.save("equation12", figure, pd.DataFrame(rows, columns=["what", "n", "rounds", "value"]))
 
 
 def _speedup_measured(

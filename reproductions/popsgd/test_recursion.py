@@ -13,7 +13,7 @@ from algorithms.streams import stream
 from reproductions.harness.decisions import Decision, agree, all_of, exactly, searched
 from reproductions.harness.plugin import decides
 from reproductions.harness.verdicts import Decider
-from reproductions.popsgd.bounds import Convex
+from reproductions.popsgd.bounds import Setting
 from reproductions.popsgd.exact import Array, expected, outcomes, potential
 from reproductions.popsgd.moments import Moments, interaction
 
@@ -84,7 +84,7 @@ def test_total_weight(claim: Decider) -> None:
 def test_offset(claim: Decider) -> None:
     within, logs = [], []
     for n, kappa, T in product((2, 10, 100, 1000), (1.0, 10.0, 1000.0), (10, 1000, 10**6)):
-        s = Convex(n, T, 1.0, kappa, 1.0, 1.0)
+        s = Setting(n, T, 1.0, kappa, 1.0, 1.0)
         within.append(ClockRate(n, s.a, s.b)(0) / (n / (64 * kappa)))
         logs.append(max(18 * n, 4 * n * np.log(T)) / s.a)
     nodes, ratio = Fraction(7), Fraction(13, 3)
@@ -99,9 +99,9 @@ def test_offset(claim: Decider) -> None:
 
 @decides("popsgd-T-gg-n")
 def test_dominance(claim: Decider) -> None:
-    far = Convex(10**4, 10**6, 1.0, 1.0, 1.0, 1.0)
+    far = Setting(10**4, 10**6, 1.0, 1.0, 1.0, 1.0)
     printed = searched([_rest(far)], "first and third term over the second at n = 10^4, T = n^1.5, M = sigma, L = ell")
-    enough = [Convex(n, 1440 * n * n, 1.0, 1.0, 1.0, 1.0, distance=1.0) for n in (4, 16, 64)]
+    enough = [Setting(n, 1440 * n * n, 1.0, 1.0, 1.0, 1.0, distance=1.0) for n in (4, 16, 64)]
     corrected = searched([5 * _rest(s) for s in enough], "the same times 5, at T = 1440 n^2, n = 4 to 64")
     text = f"{_rest(far):.0f} times the second term at T = n^1.5, {max(map(_rest, enough)):.3f} at T = 1440 n^2"
     claim.decide_erratum(printed, all_of(corrected, _shares(far, 288 * far.n**2)), text)
@@ -109,11 +109,11 @@ def test_dominance(claim: Decider) -> None:
 
 @decides("popsgd-theorem51-Tn3")
 def test_dominance_on_cycle(claim: Decider) -> None:
-    far = Convex(32, 32**4, 1.0, 1.0, 1.0, 1.0)
+    far = Setting(32, 32**4, 1.0, 1.0, 1.0, 1.0)
     printed = searched(
         [_rest(far, True)], "first and third term over the second at n = 32, T = n^4, M = sigma, L = ell"
     )
-    enough = [Convex(n, 4000 * n**6, 1.0, 1.0, 1.0, 1.0, distance=1.0) for n in (2, 3)]
+    enough = [Setting(n, 4000 * n**6, 1.0, 1.0, 1.0, 1.0, distance=1.0) for n in (2, 3)]
     corrected = searched([5 * _rest(s, True) for s in enough], "the same times 5, at T = 4000 n^6, n = 2 and 3")
     ends = _rest(far, True), max(_rest(s, True) for s in enough)
     text = f"{ends[0]:.0f} times the second term at T = n^4, {ends[1]:.3f} at T = 4000 n^6"
@@ -146,7 +146,7 @@ def _lemma45(n: int) -> Array:
 
 def _unstable(n: int, kappa: float, T: int) -> tuple[float, float]:
     """Return eta_0 L and the factor by which models grow until T on a parabola of curvature L, without noise."""
-    s = Convex(n, T, 1.0, kappa, 1.0, 1.0)
+    s = Setting(n, T, 1.0, kappa, 1.0, 1.0)
     now = Moments(float(n), 1.0)
     for t in range(T):
         now = interaction(now, n, kappa, s.b / (s.a + t), 0.0)
@@ -182,13 +182,13 @@ def _lemma46(a: float) -> Array:
     return np.concatenate(found)
 
 
-def _rest(s: Convex, on_cycle: bool = False) -> float:
+def _rest(s: Setting, on_cycle: bool = False) -> float:
     """Return the first and third term of the theorem over the second."""
     first, second, third = s.terms(on_cycle)
     return (first + third) / second
 
 
-def _shares(s: Convex, C: float, on_cycle: bool = False) -> Decision:
+def _shares(s: Setting, C: float, on_cycle: bool = False) -> Decision:
     """Decide that third over second term is also what C and B add up to in the recursion of Lemma 4.6, B = 16.
 
     C is 288 n^2 M^2 L, or 800 n^6 M^2 L^2/ell on the cycle: with a_t = 0 both are all that is left.

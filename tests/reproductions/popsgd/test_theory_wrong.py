@@ -72,7 +72,7 @@ def test_nodes_that_average_alone_have_no_clock(monkeypatch):
 # -------------------------------------------------------------------------------------------------------- the potential
 
 
-@pytest.mark.parametrize("rule", [popsgd.read, wrong.partner_unchanged, wrong.never_average])
+@pytest.mark.parametrize("rule", [popsgd.read, wrong.partner_unchanged, popsgd.part])
 def test_a_partner_that_stays(rule, monkeypatch):
     use(monkeypatch, rule)
     red(test_potential.test_averaging_only, "gamma-averaging-only")
@@ -103,7 +103,7 @@ def test_order_of_the_potential(rule, monkeypatch):
 
 
 def test_models_that_never_meet_leave_the_bounds(monkeypatch, tmp_path):
-    use(monkeypatch, wrong.never_average)
+    use(monkeypatch, popsgd.part)
     runs = runs_of(test_potential, "apart", "halves", most=2000)
     red(test_potential.test_lemma44, "lemma44-gamma", runs=runs, figures=FigureFolder(tmp_path))
 
@@ -138,7 +138,7 @@ def test_theorems41_and51(rule, monkeypatch, tmp_path):
 
 def test_no_speedup_without_averaging(monkeypatch, tmp_path):
     right = test_convex._exact
-    monkeypatch.setattr(test_convex, "_exact", lambda n, steps: right(1, steps // n))
+    monkeypatch.setattr(test_convex, "_exact", lambda n, steps: right(2, 2 * (steps // n)))
     red(test_convex.test_rate, "eq12-rate", runs=runs_of(test_convex, "rate"), figures=FigureFolder(tmp_path))
 
 
@@ -170,12 +170,12 @@ def test_theorem_b2_as_printed_is_no_correction(monkeypatch):
 
 
 def test_constants(monkeypatch):
-    right = bounds.Convex.terms
+    right = bounds.Setting.terms
     monkeypatch.setattr(test_recursion, "_unstable", lambda *_: (1.0, 1.0))
-    monkeypatch.setattr(bounds.Convex, "terms", lambda s, on_cycle=False: (*right(s, on_cycle)[:2], right(s)[2] / s.n))
+    monkeypatch.setattr(bounds.Setting, "terms", lambda s, on_cycle=False: (*right(s, on_cycle)[:2], right(s)[2] / s.n))
     red(test_recursion.test_dominance, "T-gg-n")
     red(test_recursion.test_dominance_on_cycle, "theorem51-Tn3")
-    monkeypatch.setattr(bounds.Convex, "a", property(lambda s: 18.0 * s.n))
+    monkeypatch.setattr(bounds.Setting, "a", property(lambda s: 18.0 * s.n))
     red(test_recursion.test_offset, "theorem41-a")
     monkeypatch.setattr(test_recursion, "weights", lambda a, T: popsgd.weights(a, T) / 2)
     red(test_recursion.test_total_weight, "ST-lower")
@@ -192,9 +192,3 @@ def test_moments_are_those_of_the_algorithm(n):
     after = moments.interaction(before, n, 1.3, 0.3, 0.49)
     assert exact.expected(iter(outcome), lambda x: (x**2).sum(axis=0)) == pytest.approx(after.total)
     assert exact.expected(iter(outcome), lambda x: x.mean(axis=0) ** 2) == pytest.approx(after.mean)
-
-
-def test_one_node_is_sgd():
-    # two steps of x <- x - eta (x - noise) from 1: E x^2 = q^4 + eta^2 (1 + q^2)
-    after = moments.interaction(moments.Moments(1.0, 1.0), 1, 1.0, 0.5, 1.0)
-    assert after == pytest.approx((0.5**4 + 0.25 * 1.25,) * 2)

@@ -43,13 +43,6 @@ def stay(nodes, i, j, gradient, rate):
     popsgd.interact(nodes, i, j, lambda x, *_: np.zeros_like(x), rate)
 
 
-def never_average(nodes, i, j, gradient, rate):
-    """Steps, but never averages."""
-    for node in (i, j):
-        popsgd.descend(nodes, node, rate(int(nodes.clock[node])), gradient)
-    popsgd.tick(nodes.clock, i, j)
-
-
 def both_tick(clock, i, j):
     """Ticks at both nodes."""
     clock[i] += 1
