@@ -19,6 +19,7 @@ from reproductions.harness.store import Run
 from reproductions.popsgd.bounds import CLOCK
 from reproductions.popsgd.problems import Array, Problem
 
+FEWEST = 5
 BLOCK = 64  # steps of a node whose noise shares a stream
 ZETA = 0.5  # of the potential G_t
 
@@ -188,8 +189,8 @@ class Clocks(OnGraph):
 
 
 def repeat(experiment: E, seeds: int) -> list[E]:
-    """Return the experiment once for every seed."""
-    return [replace(experiment, seed=seed) for seed in range(seeds)]
+    """Return the experiment once for every seed, at least `FEWEST` times: a run takes a fraction of a second."""
+    return [replace(experiment, seed=seed) for seed in range(max(seeds, FEWEST))]
 
 
 def by_setting(runs: Iterable[Run], kind: type[E], *roles: str) -> dict[E, list[Run]]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 ETA = 0.1
+FEWEST = 8  # seeds: Gamma at one time varies by its own size
 CYCLES = (4, 8, 16, 32, 64)
 COMPLETE, CYCLE = (4, 10, 36), (4, 10)  # n of the runs
 ROUNDS = 64  # T/n
@@ -52,7 +53,7 @@ def experiments(settings: Settings) -> list[PopulationDescent]:
     return [
         copy
         for role, graph, rate, steps in grids
-        for copy in repeat(_descent(role, graph, rate, steps), settings.seeds)
+        for copy in repeat(_descent(role, graph, rate, steps), max(settings.seeds, FEWEST))
     ]
 
 

@@ -11,6 +11,7 @@ from reproductions.harness.figures import FigureFolder
 from reproductions.harness.settings import Settings
 from reproductions.popsgd import (
     bounds,
+    descent,
     exact,
     moments,
     test_clock,
@@ -30,6 +31,8 @@ def cheap(monkeypatch):
     for module in (test_clock, test_convex, test_potential):
         monkeypatch.setattr(module, "_draw", lambda *_: None)
     monkeypatch.setattr(test_convex, "_draw_speedup", lambda *_: None)
+    monkeypatch.setattr(descent, "FEWEST", 3)
+    monkeypatch.setattr(test_potential, "FEWEST", 4)
 
 
 def red(test, claim, **fixtures):
