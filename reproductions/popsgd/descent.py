@@ -203,6 +203,12 @@ def by_setting(runs: Iterable[Run], kind: type[E], *roles: str) -> dict[E, list[
     return groups
 
 
+def over_time(runs: Iterable[Run], metric: str) -> dict[int, list[float]]:
+    """Return a metric of every run, by the number of interactions after which it was logged."""
+    table = [run.series(metric) for run in runs]
+    return {int(t): [float(series[t]) for series in table] for t in table[0].index}
+
+
 def at(runs: Iterable[Run], metric: str, step: int) -> list[float]:
     """Return a metric logged after `step` interactions, of every run."""
     return [float(run.series(metric)[step]) for run in runs]

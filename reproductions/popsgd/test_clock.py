@@ -19,7 +19,7 @@ from reproductions.harness.statistics import at_most_one
 from reproductions.harness.store import Run
 from reproductions.harness.verdicts import Decider
 from reproductions.popsgd.bounds import CLOCK
-from reproductions.popsgd.descent import Clocks, at, by_setting, repeat
+from reproductions.popsgd.descent import Clocks, at, by_setting, over_time, repeat
 from reproductions.popsgd.exact import Array, cycle, drawn, still, uniform
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def experiments(settings: Settings) -> list[Clocks]:
     """Return the clocks on complete graphs, and on cycles for comparison."""
     complete = [Clocks("complete", Complete(n), ROUNDS * n, 0) for n in NODES]
     cycles = [Clocks("cycle", cycle(n), ROUNDS * n, 0) for n in NODES]
-    return [copy for clocks in complete + cycles for copy in repeat(clocks, settings.seeds)]
+    return [copy for clocks in complete + cycles for copy in repeat(clocks, settings.fewer_seeds().stop)]
 
 
 @decides("popsgd-local-clock")
@@ -83,9 +83,7 @@ def test_learning_rates(claim: Decider, runs: list[Run]) -> None:
 def test_potential(claim: Decider, runs: list[Run]) -> None:
     groups = by_setting(runs, Clocks, "complete")
     ratios = [
-        np.divide(at(group, "potential", t), G_BOUND)
-        for run, group in groups.items()
-        for t in group[0].series("potential").index
+        np.divide(values, G_BOUND) for group in groups.values() for values in over_time(group, "potential").values()
     ]
     decision = at_most_one(ratios)
     largest = max(float(np.mean(ratio)) for ratio in ratios) * G_BOUND
@@ -170,9 +168,9 @@ def _against_time(axis: Axes, runs: list[Run]) -> pd.DataFrame:
     rows = []
     for (role, style), (n, colour) in product((("complete", "-"), ("cycle", ":")), zip(NODES, COLOURS, strict=False)):
         ((_, group),) = [item for item in by_setting(runs, Clocks, role).items() if item[0].graph.nodes == n]
-        times = group[0].series("deviation").index
-        means = [float(np.mean(at(group, "deviation", t))) for t in times]
-        axis.semilogx(times / n, means, style, color=colour, label=f"n = {n}" if style == "-" else "_")
+        found = over_time(group, "deviation")
+        times, means = list(found), [float(np.mean(values)) for values in found.values()]
+        axis.semilogx(np.divide(times, n), means, style, color=colour, label=f"n = {n}" if style == "-" else "_")
         rows += [(role, n, t, mean) for t, mean in zip(times, means, strict=True)]
     axis.plot([], [], "k:", label="cycle")
     axis.set(xlabel="parallel time t/n", ylabel="mean over seeds", ylim=(0, None))

@@ -19,7 +19,7 @@ from reproductions.harness.statistics import at_most_one, slope_interval, within
 from reproductions.harness.store import Run
 from reproductions.harness.verdicts import Decider
 from reproductions.popsgd import bounds
-from reproductions.popsgd.descent import PopulationDescent, at, by_setting, repeat
+from reproductions.popsgd.descent import PopulationDescent, at, by_setting, over_time, repeat
 from reproductions.popsgd.exact import Array, Slope, cycle, expected, outcomes, potential, still, uniform
 from reproductions.popsgd.problems import Flat, Halves, Problem, Ridge
 
@@ -98,9 +98,9 @@ def test_lemma44(claim: Decider, runs: list[Run], figures: FigureFolder) -> None
     _draw(runs, figures)
     complete = {run: group for run, group in groups.items() if isinstance(run.graph, Complete)}
     decision = at_most_one(
-        np.divide(at(group, "potential", t), bounds.lemma44(run.graph.nodes, _eta(run, t), run.M))
+        np.divide(values, bounds.lemma44(run.graph.nodes, _eta(run, t), run.M))
         for run, group in complete.items()
-        for t in _times(group)
+        for t, values in over_time(group, "potential").items()
     )
     recursion = searched([_recursion(n, 1 / n, 18 * n, 36 * n) for n in (2, 3, 8, 64, 512)], "Lemma 4.3 at a = 18 n")
     still_fixed = (2 + np.sqrt(12.0)) ** 2 / 36  # y^2 = 4 y + 8 at a constant rate
@@ -152,9 +152,9 @@ def test_cycle_gamma(claim: Decider, runs: list[Run]) -> None:
     groups = by_setting(runs, PopulationDescent, *PROBLEMS)
     cycles = {run: group for run, group in groups.items() if not isinstance(run.graph, Complete)}
     decision = at_most_one(
-        np.divide(at(group, "potential", t), bounds.cycle_potential(run.graph.nodes, _eta(run, t), run.M))
+        np.divide(values, bounds.cycle_potential(run.graph.nodes, _eta(run, t), run.M))
         for run, group in cycles.items()
-        for t in _times(group)
+        for t, values in over_time(group, "potential").items()
     )
     constants = {n: _recursion(n, (1 - np.cos(2 * np.pi / n)) / n, 18 * n, n**5) for n in (3, 4, 8, 16, 32)}
     recursion = searched(np.divide(list(constants.values()), 100), "per-step bound with the exact gap at a = 18 n")
@@ -235,10 +235,6 @@ def _eta(run: PopulationDescent, t: int) -> float:
     return run.rate.b / (run.rate.a + (t if run.rate.n else 0))
 
 
-def _times(group: list[Run]) -> list[int]:
-    return [int(t) for t in group[0].series("potential").index]
-
-
 # --------------------------------------------------------------------------------------------------------- figure
 
 
@@ -255,8 +251,8 @@ def _against_time(axis: Axes, runs: list[Run], graph: Graph) -> pd.DataFrame:
     name, bound = ("complete", bounds.lemma44) if isinstance(graph, Complete) else ("cycle", bounds.cycle_potential)
     for (role, (problem, _)), colour in zip(PROBLEMS.items(), COLOURS, strict=False):
         ((run, group),) = [item for item in by_setting(runs, PopulationDescent, role).items() if item[0].graph == graph]
-        times = _times(group)
-        means = [float(np.mean(at(group, "potential", t))) / problem.d for t in times]
+        found = over_time(group, "potential")
+        times, means = list(found), [float(np.mean(values)) / problem.d for values in found.values()]
         axis.loglog(times, means, ".-", color=colour, label=f"gradients: {role}")
         rows += [(name, n, role, t, mean) for t, mean in zip(times, means, strict=True)]
     limits = [bound(n, _eta(run, t), 1.0) for t in times]

@@ -128,7 +128,7 @@ def _lemma45(n: int) -> Array:
 
     That is the bound before Lemma 4.4 replaces Gamma by 36 n eta^2 M^2, which can only be larger. Here L = 1, x* = 0.
     """
-    d, rng = 300, stream(0, "lemma 4.5", n)
+    d, rng = 100, stream(0, "lemma 4.5", n)
     cases = list(product(range(len(SHAPES)), (0.01, 0.1, 1.0), (0.03, 0.3, 1.0), (0.0, 1.0)))
     kind, low, share, sigma = (np.repeat(column, d) for column in np.array(cases).T)
     x = rng.standard_normal((n, len(kind))) + rng.standard_normal(len(kind))
