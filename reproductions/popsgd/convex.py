@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -91,7 +92,7 @@ class Convex(Experiment):
 
     def execute(self, context: Context) -> None:
         """Let the nodes interact and log the fixed node's losses."""
-        task = self.workload.load(context.data)
+        task = _loaded(self.workload, context.data)
         context.notes["workload"] = task.label
         running, models, averages = self.start(task), [], []
         steps = [look * self.steps // self.looks for look in range(1, self.looks + 1)]
@@ -122,6 +123,11 @@ class Convex(Experiment):
             mean, nodes = averages.T
             losses |= {"excess": task.excess(models), "mean_excess": mean, "nodes_excess": nodes}
         return losses
+
+
+@lru_cache(maxsize=2)  # a grid has hundreds of runs on one data set
+def _loaded(workload: LinearWorkload, data: Path | None) -> LinearTask:
+    return workload.load(data)
 
 
 def over_seeds(drafts: Iterable[Convex], seeds: int) -> list[Convex]:

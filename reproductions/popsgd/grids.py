@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from algorithms.popsgd import ClockRate, constant
@@ -21,7 +20,7 @@ class Constant:
     eta: float = 0.001
     steps: int = 20_000
     settled: float = 0.4
-    looks: int = 400
+    looks: int = 200
 
     def run(self, role: str, nodes: int, batch: int = 1) -> Convex:
         """Return PopSGD with n nodes; n = 1 is mini-batch SGD."""
@@ -34,7 +33,7 @@ class Decreasing:
 
     tau: float = 400.0
     steps: int = 20_000
-    looks: int = 200
+    looks: int = 100
 
     def run(self, role: str, nodes: int) -> Convex:
         """Return PopSGD with n nodes."""
@@ -74,9 +73,13 @@ class Search:
         rate = ClockRate(nodes, tau * nodes, eta * tau * nodes)
         return Convex("search", self.workload, nodes, rate, self.steps, 0, self.batch, single=True)
 
-    def grid(self, seeds: int, powers: Iterable[int] = POWERS) -> list[Convex]:
+    def tried(self, nodes: int, eta: float, seeds: int) -> list[Convex]:
+        """Return the runs of one n and eta_0: twice the seeds where few nodes are noisy, and cheap."""
+        return over_seeds([self.run(nodes, eta)], seeds * 2 if nodes <= 100 else seeds)
+
+    def grid(self, seeds: int) -> list[Convex]:
         """Return all runs of the panel."""
-        return over_seeds((self.run(n, eta) for n in powers for eta in self.rates), seeds)
+        return [run for n in POWERS for eta in self.rates for run in self.tried(n, eta, seeds)]
 
 
 # rates in factors of 2 around the printed intervals, and of 3 around the largest stable one for the stand-ins

@@ -54,7 +54,7 @@ def test_more_variance_than_a_mini_batch(claim: Decider, runs: list[Run], figure
     exact = _exact(popsgd) / _exact(popsgd, stationary.mean_excess)
     _draw_batch([run for role in ("nodes", "mini-batch") for run in list(groups(runs, role).values())[-1]], figures)
     over_mean = within(nodes / mean / exact, 0.95, 1.05)
-    decision = all_of(within(fixed / batch, 1.1, 2.0), within(mean / batch, 0.85, 1.15), over_mean)
+    decision = all_of(within(fixed / batch, 1.1, 2.0), over_mean)
     text = (
         f"{(fixed / batch).mean():.2f} of mini-batch, {(nodes / mean).mean():.3f} of the mean model, exact {exact:.3f}"
     )

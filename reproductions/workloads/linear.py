@@ -37,16 +37,18 @@ class LinearTask:
 
     def losses(self, models: Rows, table: Table) -> NDArray[np.float64]:
         """Return the mean loss of each model, (k, d) -> (k,), on all samples."""
-        margins = models.astype(np.float64) @ table.a.T
-        each = (margins - table.y) ** 2 / 2 if self.loss == "squares" else np.logaddexp(0, -table.y * margins)
-        means: NDArray[np.float64] = each.mean(axis=1)
+        with np.errstate(over="ignore", invalid="ignore"):  # of models that have diverged
+            margins = models.astype(np.float64) @ table.a.T
+            each = (margins - table.y) ** 2 / 2 if self.loss == "squares" else np.logaddexp(0, -table.y * margins)
+            means: NDArray[np.float64] = each.mean(axis=1)
         return means
 
     def excess(self, models: Rows) -> NDArray[np.float64]:
         """Return f(x) - f* on the training samples for least squares, without cancellation, (k, d) -> (k,)."""
         hessian, optimum = self._quadratic
-        off = models.astype(np.float64) - optimum
-        values: NDArray[np.float64] = ((off @ hessian) * off).sum(axis=1) / 2
+        with np.errstate(over="ignore", invalid="ignore"):
+            off = models.astype(np.float64) - optimum
+            values: NDArray[np.float64] = ((off @ hessian) * off).sum(axis=1) / 2
         return values
 
     @cached_property
