@@ -201,7 +201,9 @@ def _draw_speedup(groups: dict[PopulationDescent, list[Run]], figures: FigureFol
         values = [_exact(n, n * count) for count in rounds]
         axis.loglog(rounds, values, color=colour, label=f"n = {n}, exact expectation")
         rows += [("exact", n, count, value) for count, value in zip(rounds, values, strict=True)]
-    axis.set(xlabel="parallel time T/n", ylabel="weighted mean of f(mu_t) - f*, per coordinate")
+    axis.set(xlabel="parallel time T/n", xticks=rounds, xticklabels=rounds)
+    axis.set_ylabel("mean of f(mu_t) - f*, per coordinate")
+    axis.minorticks_off()
     axis.legend(fontsize=7)
     figures.save("equation12", figure, pd.DataFrame(rows, columns=["what", "n", "rounds", "value"]))
 
