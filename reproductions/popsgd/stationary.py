@@ -13,6 +13,9 @@ experiment are a finite sample: its Hessian is I only up to sqrt(d/m).
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
 
 
 def moments(n: int, d: int, eta: float, variance: float = 1.0, batch: int = 1) -> tuple[float, float]:
@@ -28,17 +31,24 @@ def moments(n: int, d: int, eta: float, variance: float = 1.0, batch: int = 1) -
         raise ValueError(f"eta is {eta}, but second moments are bounded only if eta < {2 / (1 + (d + 1) / batch):.4g}")
     if n == 1:
         return w / (1 - r), 0.0
+    matrix, constant = change(n, r, w, q)
+    s, k = np.linalg.solve(matrix, -constant)
+    return float(s), float(k)
+
+
+def change(n: int, r: float, w: float, q: float) -> tuple[Array, Array]:
+    """Return how an interaction changes sum_i |d_i|^2 and sum_{i != j} <d_i, d_j>: matrix @ (s, k) + constant.
+
+    A step takes s to r s + w and k to q k; n >= 2.
+    """
     same, other = 1 / n, 1 - 1 / n  # i = j or not
-    # expected changes of sum_i |d_i|^2 and of sum_{i != j} <d_i, d_j>: matrix @ (s, k) + constant
     matrix = np.array(
         [
             [same * (r**2 - 1) + other * (r - 2), other * q**2],
             [other * r, same * 2 * (n - 1) * (q**2 - 1) + other * (q**2 - 2 + 4 * (n - 2) * (q - 1))],
         ]
     )
-    constant = np.array([same * (r + 1) * w + other * w, other * w])
-    s, k = np.linalg.solve(matrix, -constant)
-    return float(s), float(k)
+    return matrix, np.array([same * (r + 1) * w + other * w, other * w])
 
 
 def excess(n: int, d: int, eta: float, variance: float = 1.0, batch: int = 1) -> float:
