@@ -44,7 +44,7 @@ def test_second_moments_of_one_node_by_hand():
 
 
 def test_the_one_sided_rule_halves_the_learning_rate():
-    """f(mu) - f* falls as exp(-2 eta k) in the steps k of a node by algorithm 1, as exp(-eta k) by the one-sided rule."""
+    """f(mu) - f* falls as exp(-2 eta k) in the steps k of a node by algorithm 1, as exp(-eta k) one-sided."""
     setting = Constant(eta=0.01, steps=200, looks=1)
     experiments = [replace(setting.run("", 16), seed=seed, averaging=rule) for rule in RULES for seed in range(4)]
     ends = [run.final("mean_excess") for run in simulate(experiments)]
