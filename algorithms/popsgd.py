@@ -240,8 +240,7 @@ def edges_of(graph: nx.Graph) -> Edges:
 def interactions(graph: Graph, seed: int, first: int, last: int) -> Integers:
     """Return the pairs that interact at times first..last - 1, (last - first, 2).
 
-    The sequence is keyed by (seed, chunk of `CHUNK` interactions), so it does not depend on how it is asked for. Times
-    that are not 0 <= first <= last are a ValueError.
+    The sequence is keyed by (seed, chunk of `CHUNK` interactions), so it does not depend on how it is asked for.
     """
     if not 0 <= first <= last:
         raise ValueError(f"times go from {first} to {last}, but 0 <= first <= last is needed")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import get_args
+
 import numpy as np
 import pytest
 
@@ -9,8 +12,11 @@ from algorithms import popsgd
 from algorithms.streams import stream
 from reproductions.harness.context import Context
 from reproductions.popsgd import stationary
-from reproductions.popsgd.grids import Search
+from reproductions.popsgd.grids import Constant, Search
 from reproductions.workloads.linear import Gisette, Year
+from tests.reproductions.lab import simulate
+
+RULES = get_args(popsgd.Averaging)[:2]
 
 
 @pytest.mark.parametrize("n", [1, 2, 5])
@@ -35,6 +41,15 @@ def test_second_moments_of_one_node_by_hand():
     assert stationary.excess(1, 32, 1e-3) == pytest.approx(0.5 * 1e-6 * 32 / (2e-3 - 34e-6))
     with pytest.raises(ValueError, match=r"bounded only if eta < 0\.05882"):
         stationary.moments(2, 32, 0.06)
+
+
+def test_the_one_sided_rule_halves_the_learning_rate():
+    """f(mu) - f* falls as exp(-2 eta k) in the steps k of a node by algorithm 1, as exp(-eta k) one-sided."""
+    setting = Constant(eta=0.01, steps=200, looks=1)
+    experiments = [replace(setting.run("", 16), seed=seed, averaging=rule) for rule in RULES for seed in range(4)]
+    ends = [run.final("mean_excess") for run in simulate(experiments)]
+    symmetric, one_sided = (np.mean(ends[4 * k : 4 * k + 4]) for k in range(2))
+    assert one_sided / symmetric == pytest.approx(np.exp(2), rel=0.3)
 
 
 @pytest.mark.parametrize("workload", [Year(), Gisette()], ids=lambda workload: workload.name)
