@@ -41,3 +41,26 @@ class StepDecay:
         if epoch < self.warmup:
             return self.start + (self.peak - self.start) * epoch / self.warmup
         return self.peak * self.factor ** sum(epoch >= milestone for milestone in self.milestones)
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The same step size throughout."""
+
+    value: float
+
+    def lr(self, epoch: float) -> float:
+        """See `Schedule.lr`."""
+        return self.value
+
+
+@dataclass(frozen=True)
+class InverseTime:
+    """Step size beta / (gamma + t), which strongly convex objectives allow; t is what `lr` is given."""
+
+    beta: float
+    gamma: float
+
+    def lr(self, epoch: float) -> float:
+        """See `Schedule.lr`."""
+        return self.beta / (self.gamma + epoch)

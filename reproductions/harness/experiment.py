@@ -32,6 +32,10 @@ class Experiment(ABC):
     dedicated: ClassVar[bool] = False
     """Whether it needs one rank per worker whatever the number of cores, as what is timed on a deployment does."""
 
+    mortal: ClassVar[bool] = False
+    """Whether some of its ranks, one per worker, are killed: it has a launch of its own that survives this. It leaves
+    the communicator of the survivors in ``context.comm``."""
+
     @property
     @abstractmethod
     def workers(self) -> int:

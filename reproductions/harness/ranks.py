@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from reproductions.harness.experiment import Experiment
 
@@ -53,11 +53,14 @@ def main(folder: Path) -> None:
         stacks = (folder / f"rank-{comm.Get_rank()}.stack").open("w")
         faulthandler.dump_traceback_later(max(0.9 * job.limit, job.limit - 2.0), file=stacks)
         watch(job.launcher_pid, job.launcher_host)
-        work(job, comm, folder)
-        comm.Barrier()
+        living = work(job, comm, folder)
+        living.Barrier()
         faulthandler.cancel_dump_traceback_later()
-        if comm.Get_rank() == 0:
+        if living.Get_rank() == 0:
             (folder / "done").touch()
+        if job.experiments[0].mortal:
+            living.Barrier()  # nobody leaves before success is reported
+            survive()
 
 
 @contextmanager
@@ -72,6 +75,13 @@ def reported(folder: Path, rank: int) -> Iterator[None]:
         draft.write_text(traceback.format_exc())
         draft.rename(folder / f"rank-{rank}.error")
         raise
+
+
+def survive() -> NoReturn:
+    """End a rank whose peers were killed, without `MPI_Finalize`: Open MPI 5.0 hangs there in one of ten such runs."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def watch(pid: int, host: str) -> None:
@@ -107,13 +117,18 @@ class Progress:
             draft.rename(self.folder / "progress")
 
 
-def work(job: Job, comm: MPI.Intracomm, folder: Path) -> None:
-    """Run the experiments that ranks share one by one, then deal out those that one rank runs alone."""
+def work(job: Job, comm: MPI.Intracomm, folder: Path) -> MPI.Comm:
+    """Run the experiments that ranks share one by one, then deal out those that one rank runs alone.
+
+    Returns the communicator of the ranks that are alive; a mortal experiment is alone in its launch.
+    """
     from mpi4py import MPI
 
     from algorithms.transport import poll
 
     pairs = list(zip(job.experiments, job.keys, strict=True))
+    if job.experiments[0].mortal:
+        return execute(job, *pairs[0], comm, Progress(folder, 0, 1, 1))
     shared = [pair for pair in pairs if not pair[0].solo]
     rank = comm.Get_rank()
     for number, (experiment, key) in enumerate(shared):
@@ -127,16 +142,16 @@ def work(job: Job, comm: MPI.Intracomm, folder: Path) -> None:
         done = len(shared) + number * comm.Get_size()  # the other ranks are about as far
         progress = Progress(folder, done, comm.Get_size(), len(pairs)) if rank == 0 else None
         execute(job, experiment, key, MPI.COMM_SELF, progress)
+    return comm
 
 
-def execute(job: Job, experiment: Experiment, key: str, members: MPI.Comm, progress: Progress | None) -> None:
-    """Run one experiment on the ranks `members` and store its frame."""
+def execute(job: Job, experiment: Experiment, key: str, members: MPI.Comm, progress: Progress | None) -> MPI.Comm:
+    """Run one experiment on the ranks `members` and store its frame; return those that are alive."""
     import pandas as pd
 
     from reproductions.harness.context import Context
     from reproductions.harness.store import RunStore
 
-    first = members.Get_rank() == 0
     checkpoints = job.store / f"{key}.checkpoint"
     context = Context(
         comm=members,
@@ -144,17 +159,19 @@ def execute(job: Job, experiment: Experiment, key: str, members: MPI.Comm, progr
         data=job.data,
         checkpoints=checkpoints,
         checkpoint_every=job.checkpoint_every,
-        on_progress=progress if first and progress else lambda fraction: None,
+        on_progress=progress if members.Get_rank() == 0 and progress else lambda fraction: None,
     )
     start = time.perf_counter()
     experiment.execute(context)
+    members = context.comm or members
     members.Barrier()  # a run is done when it is done on all ranks
-    if first:
+    if members.Get_rank() == 0:
         frame = pd.DataFrame(context.rows, columns=["step", "metric", "value"])
         seconds = {"seconds": time.perf_counter() - start, "ranks": members.Get_size()}
         RunStore(job.store).save(key, frame, job.provenance | seconds | context.notes | _library())
         shutil.rmtree(checkpoints, ignore_errors=True)
         context.on_progress(1.0)
+    return members
 
 
 def _device(device: str, rank: int) -> str:

@@ -53,7 +53,7 @@ class Runner:
         """Return the runs of all experiments, in order; one launch makes those that are missing.
 
         The launch goes on with what is `planned`, so that a session of short runs starts ranks only once. Experiments
-        on dedicated ranks have a launch of their own, as large as the largest of them.
+        on dedicated ranks have a launch of their own, as large as the largest of them, and so has each mortal one.
 
         Raises
         ------
@@ -61,10 +61,12 @@ class Runner:
             If the launch failed before these runs were done; what it finished stays stored.
         """
         for dedicated in (False, True):
-            if missing := self.missing([e for e in experiments if e.dedicated == dedicated]):
-                planned = [e for e in self.planned if e.dedicated == dedicated]
-                self.planned = [e for e in self.planned if e.dedicated != dedicated]
+            if missing := self.missing([e for e in experiments if not e.mortal and e.dedicated == dedicated]):
+                planned = [e for e in self.planned if not e.mortal and e.dedicated == dedicated]
+                self.planned = [e for e in self.planned if e not in planned]
                 self._make(missing, dict((*missing, *self.missing(planned))))
+        for pair in self.missing([e for e in experiments if e.mortal]):
+            self._make([pair], dict([pair]))
         runs = [self.store.load(self.key(experiment), experiment) for experiment in experiments]
         assert all(run is not None for run in runs), "ranks reported success, but a run is not stored"
         return [run for run in runs if run is not None]
@@ -85,7 +87,11 @@ class Runner:
         return self.store.load(key, experiment) is not None
 
     def _ranks(self, experiment: Experiment) -> int:
-        return experiment.workers if experiment.dedicated else self.settings.processes(experiment.workers)
+        return (
+            experiment.workers
+            if experiment.dedicated or experiment.mortal
+            else self.settings.processes(experiment.workers)
+        )
 
     def _launch(self, missing: Sequence[tuple[Experiment, str]]) -> None:
         settings = self.settings
@@ -106,7 +112,8 @@ class Runner:
         try:
             (folder / "job.pickle").write_bytes(pickle.dumps(job))
             tick = _Ticker(folder, len(missing), ranks, self.report)
-            launch("reproductions.harness", folder, ranks, settings.run_timeout, settings.launcher, tick)
+            mortal = any(experiment.mortal for experiment in job.experiments)
+            launch("reproductions.harness", folder, ranks, settings.run_timeout, settings.launcher, tick, mortal)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
             for draft in (draft for _, key in missing for draft in self.store.root.glob(f".draft-{key}-*")):

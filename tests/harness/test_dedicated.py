@@ -1,5 +1,7 @@
 """Experiments on dedicated ranks: one per worker, whatever the session asks for, in a launch of their own."""
 
+import os
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -30,6 +32,18 @@ class Dedicated(Shared):
     dedicated: ClassVar[bool] = True
 
 
+@dataclass(frozen=True)
+class Mortal(Shared):
+    mortal: ClassVar[bool] = True
+
+    def execute(self, context: Context) -> None:
+        assert context.comm is not None
+        if context.rank == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        context.comm = context.comm.Shrink()
+        super().execute(context)
+
+
 def test_dedicated_experiments_have_a_rank_for_every_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     launched, launch = [], runner.launch
 
@@ -45,3 +59,9 @@ def test_dedicated_experiments_have_a_rank_for_every_worker(tmp_path: Path, monk
     assert [run.provenance["ranks"] for run in session.run(grid)] == [3, 1]
     assert [run.final("ranks") for run in session.run([Dedicated(2), Shared(5)])] == [2, 1]  # planned, made on the way
     assert launched == [1, 3]
+
+
+def test_survivors_of_a_mortal_experiment_store_its_run(tmp_path: Path) -> None:
+    session = Runner(Settings(ranks=1, device="cpu", results=tmp_path))
+    runs = session.run([Mortal(2), Shared(2), Mortal(3)])
+    assert [run.final("ranks") for run in runs] == [1, 1, 2]

@@ -13,11 +13,13 @@ TOY = "tests.harness.toy_ranks"
 LIMIT = 20.0
 
 
-def run_toy(folder: Path, what: str, limit: float = LIMIT, ranks: int = 3, command: str | None = None) -> float:
+def run_toy(
+    folder: Path, what: str, limit: float = LIMIT, ranks: int = 3, command: str | None = None, mortal: bool = False
+) -> float:
     (folder / "what").write_text(what)
     start = time.monotonic()
     try:
-        launch(TOY, folder, ranks, limit, command)
+        launch(TOY, folder, ranks, limit, command, mortal=mortal)
     finally:
         assert_nothing_left(folder)
     return time.monotonic() - start
@@ -119,3 +121,13 @@ def test_a_launcher_that_cannot_start_says_so(tmp_path: Path) -> None:
     failing.chmod(0o755)
     with pytest.raises(RanksFailed, match=r"(?s)ended with code 7.*no allocation"):
         run_toy(tmp_path, "work", command=f"{failing} {{ranks}}")
+
+
+def test_among_mortal_ranks_one_that_raises_still_fails_the_run(tmp_path: Path) -> None:
+    with pytest.raises(RanksFailed, match="rank 1 of 3 raised"):
+        run_toy(tmp_path, "raise", mortal=True)
+
+
+def test_mortal_ranks_need_the_bundled_launcher(tmp_path: Path) -> None:
+    with pytest.raises(RanksFailed, match="need the bundled Open MPI with ULFM, not 'srun'"):
+        run_toy(tmp_path, "work", command="srun", mortal=True)

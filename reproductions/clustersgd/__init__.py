@@ -1,0 +1,1 @@
+"""Reproduction of Attiya & Schiller, "Asynchronous Fully-Decentralized SGD in the Cluster-Based Model"."""
