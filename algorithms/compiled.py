@@ -1,4 +1,4 @@
-"""What compiled loops need beyond numba: a cached `kernel`, 512-bit vectors and early fetches.
+"""What compiled loops need beyond numba: a cached `kernel`, Philox, 512-bit vectors and early fetches.
 
 numba's cache does not notice changes in this file: after one, delete ``__pycache__``.
 """
@@ -8,17 +8,43 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import numpy as np
 from llvmlite import ir
 from numba import njit, types
-from numba.extending import intrinsic
+from numba.extending import intrinsic, register_jitable
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+LOW, UP = np.uint64(0xFFFFFFFF), np.uint64(32)
+_M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
+_W0, _W1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
 
 
 def kernel(function: F) -> F:
     """Compile on first use, and keep the result on disk."""
     compiled: Any = njit(cache=True, nogil=True, error_model="numpy")(function)
     return compiled  # type: ignore[no-any-return]
+
+
+def reassociating(function: F) -> F:
+    """Compile a `kernel` that may add in any order, as vectors do: rounding then depends on the processor."""
+    fast = {"reassoc", "nsz"}
+    compiled: Any = njit(cache=True, nogil=True, error_model="numpy", fastmath=fast)(function)
+    return compiled  # type: ignore[no-any-return]
+
+
+@register_jitable(inline="always")  # into loops that are vectorized around it
+def philox(c0: Any, c1: Any, c2: Any, c3: Any, key: Any) -> Any:
+    """Return the four words of a counter of Philox4x32-10 under a 64-bit key: low halves of 64-bit integers.
+
+    A product needs no more than the low halves, and vectors have no other way to multiply; high halves are arbitrary.
+    """
+    k0, k1 = key & LOW, key >> UP
+    for _ in range(10):
+        p0, p1 = (c0 & LOW) * _M0, (c2 & LOW) * _M1
+        c0, c1, c2, c3 = (p1 >> UP) ^ c1 ^ k0, p1, (p0 >> UP) ^ c3 ^ k1, p0
+        k0, k1 = k0 + _W0, k1 + _W1
+    return c0, c1, c2, c3
 
 
 def _prefer_512_bits(_context: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -52,6 +53,17 @@ class Constant:
     def lr(self, epoch: float) -> float:
         """See `Schedule.lr`."""
         return self.value
+
+
+@dataclass(frozen=True)
+class InverseRoot:
+    """gamma / sqrt(t), t = 1, 2, ..., where an epoch is one step, the first of which is 0."""
+
+    gamma: float
+
+    def lr(self, epoch: float) -> float:
+        """See `Schedule.lr`."""
+        return self.gamma / math.sqrt(epoch + 1)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ import numpy as np
 from numpy import float32, float64, int32, int64, uint32, uint64
 from numpy.typing import NDArray
 
-from algorithms.compiled import kernel, prefetch, use_512_bits
+from algorithms.compiled import LOW, UP, kernel, philox, prefetch, use_512_bits
 
 Words = NDArray[np.uint32]
 Rows = NDArray[Any]  # float32 or float64
@@ -43,9 +43,6 @@ HALF = BLOCK // 2
 _COUNTERS = BLOCK // 8
 _EIGHTH = _COUNTERS // 8
 _SUMS = 256
-_LOW, _UP = np.uint64(0xFFFFFFFF), np.uint64(32)
-_M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
-_W0, _W1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
 
 
 def key(value: int) -> np.uint64:
@@ -104,21 +101,12 @@ def _careful_norm(x: Rows) -> float:
 
 @kernel
 def _philox(first: Any, key: Any, words: NDArray[np.uint64], part: int) -> None:
-    """Write the words of counters first, first + 1, ... in one eighth of a block.
-
-    Of 64-bit variables the low halves count: a product needs no more, and vectors have no other way to multiply.
-    """
+    """Write the words of counters first, first + 1, ... in one eighth of a block."""
     use_512_bits()
     for i in range(uint64(_EIGHTH * part), uint64(_EIGHTH * (part + 1))):
-        c0 = first + i
-        c1, c2, c3 = c0 >> _UP, uint64(0), uint64(0)
-        k0, k1 = key & _LOW, key >> _UP
-        for _ in range(10):
-            p0, p1 = (c0 & _LOW) * _M0, (c2 & _LOW) * _M1
-            c0, c1, c2, c3 = (p1 >> _UP) ^ c1 ^ k0, p1, (p0 >> _UP) ^ c3 ^ k1, p0
-            k0, k1 = k0 + _W0, k1 + _W1
-        words[i] = (c0 << _UP) | (c1 & _LOW)
-        words[i + uint64(_COUNTERS)] = (c2 << _UP) | (c3 & _LOW)
+        c0, c1, c2, c3 = philox(first + i, (first + i) >> UP, uint64(0), uint64(0), key)
+        words[i] = (c0 << UP) | (c1 & LOW)
+        words[i + uint64(_COUNTERS)] = (c2 << UP) | (c3 & LOW)
 
 
 @kernel

@@ -12,11 +12,12 @@ from algorithms import cooperative as co
 from algorithms.cooperative import CooperativeSGD
 from algorithms.elastic import best_alpha
 from algorithms.network import Lossless
+from algorithms.schedule import Constant
 from algorithms.topology import Matrix, lazy, ring, uniform, value
 from reproductions.coopsgd import bounds
 from reproductions.coopsgd.bounds import Condition, Setting
 from reproductions.coopsgd.exact import Array
-from reproductions.harness.descent import Constant, Descent, over_seeds, repeat
+from reproductions.harness.descent import Descent, over_seeds, repeat
 from reproductions.harness.settings import Settings
 from reproductions.harness.store import Run
 from reproductions.workloads.objectives import Gaussian, Objective, Quadratic, Rare, Relative, Waves

@@ -6,7 +6,6 @@ Time counts as in the papers: step t = 1..T, X_1 = 0.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, TypeVar
@@ -24,26 +23,6 @@ from reproductions.harness.store import Run
 from reproductions.workloads.objectives import Gaussian, Objective
 
 FEWEST = 8
-
-
-@dataclass(frozen=True)
-class Constant:
-    """gamma_t = gamma."""
-
-    gamma: float
-
-    def lr(self, epoch: float) -> float:
-        """See `algorithms.schedule.Schedule`; an epoch is one step here, the first is 0."""
-        return self.gamma
-
-
-@dataclass(frozen=True)
-class InverseRoot(Constant):
-    """gamma_t = gamma / sqrt(t), t = 1, 2, ..."""
-
-    def lr(self, epoch: float) -> float:
-        """See `Constant.lr`."""
-        return self.gamma / math.sqrt(epoch + 1)
 
 
 @dataclass(frozen=True)

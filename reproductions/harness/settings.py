@@ -16,7 +16,7 @@ import pytest
 SCALES = ("smoke", "small", "paper")
 SEEDS = {"smoke": 8, "small": 3, "paper": 3}
 TIMEOUT = {"smoke": 1800.0, "small": 4 * 3600.0, "paper": 48 * 3600.0}
-DATA_FOLDERS = ("cifar10", "cifar-10-batches-py", "atis")
+DATA_FOLDERS = ("cifar10", "cifar-10-batches-py", "atis", "libsvm")
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ OPTIONS = (
     ),
     Option("ranks", "MPI ranks, or auto: one per CPU core or per GPU", _ranks, "N"),
     Option("device", "auto, cpu or cuda", _device),
-    Option("data", "folder with cifar10/ and atis/", _data, "DIR"),
+    Option("data", "folder with cifar10/, atis/ and libsvm/", _data, "DIR"),
     Option("seeds", "random seeds per experiment (default: 8 at smoke scale, else 3)", _count, "N"),
     Option("results", "folder for runs, frames, figures and verdicts (default: results)", _results, "DIR"),
     Option(

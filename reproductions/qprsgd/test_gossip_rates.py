@@ -16,9 +16,10 @@ import pandas as pd
 
 from algorithms.network import Lossless
 from algorithms.qprsgd import GossipQPRSGD
+from algorithms.schedule import Constant
 from algorithms.topology import ring, uniform, value
 from reproductions.harness.decisions import agree, all_of, searched
-from reproductions.harness.descent import Constant, Descent, repeat
+from reproductions.harness.descent import Descent, repeat
 from reproductions.harness.figures import COLOURS, FigureFolder, panels
 from reproductions.harness.plugin import decides
 from reproductions.harness.settings import Settings

@@ -15,9 +15,10 @@ import pandas as pd
 
 from algorithms.network import Lossless
 from algorithms.qprsgd import RingQPRSGD
+from algorithms.schedule import Constant
 from algorithms.streams import stream
 from reproductions.harness.decisions import Decision, all_of, close
-from reproductions.harness.descent import Constant, Descent, by_setting, repeat
+from reproductions.harness.descent import Descent, by_setting, repeat
 from reproductions.harness.figures import COLOURS, FigureFolder, panels
 from reproductions.harness.plugin import decides
 from reproductions.harness.settings import Settings

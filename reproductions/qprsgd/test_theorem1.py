@@ -11,8 +11,9 @@ import pandas as pd
 
 from algorithms.network import Lossless
 from algorithms.qprsgd import RingQPRSGD
+from algorithms.schedule import Constant
 from reproductions.harness.decisions import Decision, agree, all_of, close, searched
-from reproductions.harness.descent import Constant, Descent, by_setting, over_seeds, repeat
+from reproductions.harness.descent import Descent, by_setting, over_seeds, repeat
 from reproductions.harness.figures import COLOURS, FigureFolder, panels
 from reproductions.harness.plugin import decides
 from reproductions.harness.settings import Settings

@@ -11,9 +11,10 @@ import pandas as pd
 
 from algorithms.network import Lossless
 from algorithms.qprsgd import GossipQPRSGD
+from algorithms.schedule import Constant
 from algorithms.topology import complete, ring, uniform, value
 from reproductions.harness.decisions import Decision, all_of, close, searched
-from reproductions.harness.descent import Constant, Descent, by_setting, repeat
+from reproductions.harness.descent import Descent, by_setting, repeat
 from reproductions.harness.figures import COLOURS, FigureFolder, panels
 from reproductions.harness.plugin import decides
 from reproductions.harness.settings import Settings

@@ -13,11 +13,12 @@ from torch import Tensor
 
 from algorithms.network import Lossless
 from algorithms.qprsgd import GossipQPRSGD, RingQPRSGD
+from algorithms.schedule import Constant
 from algorithms.topology import Matrix, ring, uniform, value, zeta
 from algorithms.world import World
 from reproductions.harness.context import Context
 from reproductions.harness.decisions import Decision, all_of
-from reproductions.harness.descent import Constant, Descent, by_setting, repeat, spread
+from reproductions.harness.descent import Descent, by_setting, repeat, spread
 from reproductions.harness.settings import Settings
 from reproductions.harness.statistics import within
 from reproductions.harness.store import Run

@@ -24,7 +24,8 @@ import numpy as np
 from algorithms.network import IndependentDrops
 from algorithms.rps import ModelAveraging
 from algorithms.rps_mixing import alpha2, beta, self_weight
-from reproductions.harness.descent import Constant, Descent, repeat
+from algorithms.schedule import Constant
+from reproductions.harness.descent import Descent, repeat
 from reproductions.harness.settings import Settings
 from reproductions.workloads.objectives import Gaussian, Objective, Quadratic, Rare, Waves
 

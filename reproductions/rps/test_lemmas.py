@@ -12,9 +12,10 @@ import torch
 from algorithms.network import IndependentDrops, Trace
 from algorithms.rps import ModelAveraging
 from algorithms.rps_mixing import Array, alpha2, beta, mixing_matrix
+from algorithms.schedule import Constant
 from algorithms.streams import stream
 from reproductions.harness.decisions import Decision, all_of, close, searched
-from reproductions.harness.descent import Constant, Descent, Simulation, by_setting, over_seeds, repeat
+from reproductions.harness.descent import Descent, Simulation, by_setting, over_seeds, repeat
 from reproductions.harness.plugin import decides
 from reproductions.harness.settings import Settings
 from reproductions.harness.statistics import at_most_one, within

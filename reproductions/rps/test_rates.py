@@ -17,9 +17,9 @@ import pandas as pd
 from algorithms.network import IndependentDrops
 from algorithms.rps import ModelAveraging, ReliableAveraging
 from algorithms.rps_mixing import Array
-from algorithms.schedule import Schedule
+from algorithms.schedule import Constant, InverseRoot, Schedule
 from reproductions.harness.decisions import Decision, all_of, searched
-from reproductions.harness.descent import Constant, Descent, InverseRoot, by_setting, over_seeds, repeat
+from reproductions.harness.descent import Descent, by_setting, over_seeds, repeat
 from reproductions.harness.figures import COLOURS, FigureFolder, panels
 from reproductions.harness.plugin import decides
 from reproductions.harness.settings import Settings
@@ -121,7 +121,7 @@ def test_larger_networks(claim: Decider, runs: list[Run]) -> None:
 def test_ball(claim: Decider, runs: list[Run]) -> None:
     (constant,) = by_setting(runs, Descent, "constant").values()
     (decayed,) = by_setting(runs, Descent, "decayed").values()
-    gamma, steps = FLOOR.gamma, constant[0].frame["step"].max()
+    gamma, steps = FLOOR.value, constant[0].frame["step"].max()
     last = 2 * bounds.expected(ALIKE, gamma, steps).gradient - bounds.expected(ALIKE, gamma, steps // 2).gradient
     floor = within([_windows(run)[1][-1] / last for run in constant], 0.85, 1.15)
     flat, falling = ([_slope(*_windows(run)).interval.estimate for run in group] for group in (constant, decayed))

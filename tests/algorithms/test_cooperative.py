@@ -34,10 +34,9 @@ from reproductions.coopsgd.equations import (
     equations_4_and_5,
     trajectory,
 )
-from reproductions.harness.runner import Runner
-from reproductions.harness.settings import Settings
 from reproductions.harness.training import Training
 from reproductions.workloads.digits import Digits
+from tests.reproductions.lab import Frame, on_ranks
 
 CASES: dict[str, tuple[CooperativeSGD, list[Tensor]]] = {
     "fully synchronous, (2)": (co.fully_synchronous(M), direct(equation_2)),
@@ -218,26 +217,18 @@ def family() -> list[Training]:
     return [*runs, *(replace(run, workload=Digits("small")) for run in runs[2:4])]
 
 
-def frames(tmp_path: Path, ranks: int) -> list[dict[str, float]]:
-    settings = Settings(ranks=ranks, device="cpu", results=tmp_path / str(ranks))
-    kept = [run.frame[~run.frame["metric"].str.endswith("_seconds")] for run in Runner(settings).run(family())]
-    return [dict(sorted(zip(frame["metric"], frame["value"], strict=True))) for frame in kept]
-
-
 @pytest.fixture(scope="module")
-def single(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, float]]:
-    return frames(tmp_path_factory.mktemp("single"), 1)
+def single(tmp_path_factory: pytest.TempPathFactory) -> list[Frame]:
+    return on_ranks(1, family(), tmp_path_factory.mktemp("single"))
 
 
 @pytest.mark.parametrize("ranks", [2, 4, *(pytest.param(r, marks=pytest.mark.slow) for r in (3, 5))])
-def test_family_is_bitwise_the_same_on_any_number_of_ranks(
-    ranks: int, single: list[dict[str, float]], tmp_path: Path
-) -> None:
-    for run, got, wanted in zip(family(), frames(tmp_path, ranks), single, strict=True):
+def test_family_is_bitwise_the_same_on_any_number_of_ranks(ranks: int, single: list[Frame], tmp_path: Path) -> None:
+    for run, got, wanted in zip(family(), on_ranks(ranks, family(), tmp_path), single, strict=True):
         assert got == wanted, run.algorithm
 
 
-def test_overlap_is_bitwise_the_blocking_run(single: list[dict[str, float]]) -> None:
+def test_overlap_is_bitwise_the_blocking_run(single: list[Frame]) -> None:
     runs = {run: metrics for run, metrics in zip(family(), single, strict=True)}
     pairs = [(run, replace(run, algorithm=replace(run.algorithm, overlap=False))) for run in runs]
     compared = [runs[run] == runs[twin] for run, twin in pairs if run != twin and twin in runs]

@@ -18,10 +18,9 @@ from algorithms.schedule import StepDecay
 from algorithms.streams import kernel_key
 from algorithms.topology import metropolis, ring, star, uniform, value
 from algorithms.world import World
-from reproductions.harness.runner import Runner
-from reproductions.harness.settings import Settings
 from reproductions.harness.training import Training
 from reproductions.workloads.digits import Digits
+from tests.reproductions.lab import Frame, on_ranks
 
 M, D, STEPS, LR = 4, 21, 6, 0.125
 RING = uniform(ring(M))
@@ -136,20 +135,12 @@ def family() -> list[Training]:
     return [*runs, replace(runs[1], workload=Digits("small")), replace(runs[5], workload=Digits("small"))]
 
 
-def frames(tmp_path: Path, ranks: int) -> list[dict[str, float]]:
-    settings = Settings(ranks=ranks, device="cpu", results=tmp_path / str(ranks))
-    kept = [run.frame[~run.frame["metric"].str.endswith("_seconds")] for run in Runner(settings).run(family())]
-    return [dict(sorted(zip(frame["metric"], frame["value"], strict=True))) for frame in kept]
-
-
 @pytest.fixture(scope="module")
-def single(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, float]]:
-    return frames(tmp_path_factory.mktemp("single"), 1)
+def single(tmp_path_factory: pytest.TempPathFactory) -> list[Frame]:
+    return on_ranks(1, family(), tmp_path_factory.mktemp("single"))
 
 
 @pytest.mark.parametrize("ranks", [2, 4, *(pytest.param(r, marks=pytest.mark.slow) for r in (3, 5))])
-def test_models_are_bitwise_the_same_on_any_number_of_ranks(
-    ranks: int, single: list[dict[str, float]], tmp_path: Path
-) -> None:
-    for run, got, wanted in zip(family(), frames(tmp_path, ranks), single, strict=True):
+def test_models_are_bitwise_the_same_on_any_number_of_ranks(ranks: int, single: list[Frame], tmp_path: Path) -> None:
+    for run, got, wanted in zip(family(), on_ranks(ranks, family(), tmp_path), single, strict=True):
         assert got == wanted, run.algorithm

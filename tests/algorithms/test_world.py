@@ -11,11 +11,11 @@ from algorithms.network import IndependentDrops, Trace
 from algorithms.rps import GradientAveraging, ModelAveraging, ReliableAveraging, average_blocks
 from algorithms.schedule import StepDecay
 from algorithms.world import World
-from reproductions.harness.runner import Runner
-from reproductions.harness.settings import Settings
+from reproductions.harness.experiment import Experiment
 from reproductions.harness.training import Training
 from reproductions.workloads.digits import Digits
 from tests.algorithms.collectives import Collectives
+from tests.reproductions.lab import Frame, on_ranks
 
 N = 5
 
@@ -198,37 +198,29 @@ def test_mixing_matrix_of_the_wrong_size_is_refused() -> None:
 # ------------------------------------------------------------------------------------------------ ranks do not matter
 
 
-def invariance_runs() -> list[Training]:
-    """20 rounds of RPS with drops on a linear model and on a convolutional network with batch norm, n = 16."""
+def invariance_runs() -> list[Experiment]:
+    """20 rounds of RPS with drops on a linear model and a conv net with batch norm, n = 16, and collectives alone."""
     base = Training(
         ModelAveraging(), Digits("linear"), StepDecay(0.5), nodes=16, batch=22, epochs=5, seed=1,
         network=IndependentDrops(0.2, seed=1),
     )  # fmt: skip
-    return [base, replace(base, workload=Digits("small")), replace(base, algorithm=GradientAveraging())]
-
-
-def frames(tmp_path: Path, ranks: int) -> list[object]:
-    settings = Settings(ranks=ranks, device="cpu", results=tmp_path / str(ranks))
     checks = [Collectives(16, 1000, 0.3), Collectives(5, 7, 0.3), Collectives(4, 2, 0.3)]
-    runs = Runner(settings).run([*invariance_runs(), *checks])
-    kept = [run.frame[~run.frame["metric"].str.endswith("_seconds")] for run in runs]
-    assert kept[0]["metric"].eq("digest").any()
-    return [frame.sort_values(["step", "metric"]).to_dict("list") for frame in kept]
+    return [base, replace(base, workload=Digits("small")), replace(base, algorithm=GradientAveraging()), *checks]
 
 
 @pytest.fixture(scope="module")
-def single(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
-    return frames(tmp_path_factory.mktemp("single"), 1)
+def single(tmp_path_factory: pytest.TempPathFactory) -> list[Frame]:
+    return on_ranks(1, invariance_runs(), tmp_path_factory.mktemp("single"))
 
 
 @pytest.mark.parametrize("ranks", [2, 3, 4, *(pytest.param(r, marks=pytest.mark.slow) for r in (5, 8, 16))])
 def test_parameters_are_bitwise_the_same_on_any_number_of_ranks(
-    ranks: int, single: list[object], tmp_path: Path
+    ranks: int, single: list[Frame], tmp_path: Path
 ) -> None:
-    assert frames(tmp_path, ranks) == single
+    assert on_ranks(ranks, invariance_runs(), tmp_path) == single
 
 
-def test_invariance_runs_make_20_rounds_with_drops(single: list[dict[str, list[float]]]) -> None:
+def test_invariance_runs_make_20_rounds_with_drops(single: list[Frame]) -> None:
     final = dict(zip(single[0]["metric"], single[0]["value"], strict=True))
     assert final["sent_messages"] == 20 * 2 * 16 * 15
     assert final["received_messages"] < final["sent_messages"]

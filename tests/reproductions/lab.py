@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,9 +17,11 @@ from reproductions.harness.provenance import provenance
 from reproductions.harness.runner import Runner
 from reproductions.harness.settings import Settings
 from reproductions.harness.store import Run
+from reproductions.harness.training import Training
 from reproductions.harness.verdicts import Decider, Verdict, open_verdict
 
 E = TypeVar("E", bound=Experiment)
+Frame = dict[Hashable, list[Any]]
 
 
 def simulate(experiments: Iterable[Experiment]) -> list[Run]:
@@ -31,6 +33,18 @@ def simulate(experiments: Iterable[Experiment]) -> list[Run]:
         frame = pd.DataFrame(context.rows, columns=["step", "metric", "value"])
         runs.append(Run(experiment, frame, provenance() | {"ranks": 1} | context.notes))
     return runs
+
+
+def on_ranks(ranks: int, experiments: Sequence[Experiment], results: Path) -> list[Frame]:
+    """Return the frames of runs on so many ranks as plain values, without what a clock measured."""
+    runs = Runner(Settings(ranks=ranks, device="cpu", results=results / str(ranks))).run(experiments)
+    kept = [run.frame[~run.frame["metric"].str.endswith("_seconds")] for run in runs]
+    assert all(
+        frame["metric"].eq("digest").any()
+        for frame, run in zip(kept, runs, strict=True)
+        if isinstance(run.experiment, Training)
+    )
+    return [frame.sort_values(["step", "metric"]).to_dict("list") for frame in kept]
 
 
 def swapped(settings: Settings, experiments: Sequence[E], wrong: Callable[[E], Experiment]) -> list[Run]:
