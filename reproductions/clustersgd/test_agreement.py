@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from math import log
 
 import numpy as np
@@ -134,6 +135,7 @@ def _decide_contraction(claim: Decider, runs: list[Run], name: str, exact: float
     claim.decide(all_of(search, attained, bounded, _geometry()), text, clustered)
 
 
+@cache
 def _geometry() -> Decision:
     """Decide that optimisation finds the exact constants of one round, in R^3, and no more."""
     found, wanted = [], []

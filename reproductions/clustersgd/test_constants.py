@@ -39,7 +39,7 @@ def test_lemma18(claim: Decider) -> None:
     ratios, cases = [], list(product((0.4, 1.0, 2.0, 3.0, 8.0, 10.0), (1e-9, 0.2, 0.5)))
     for c, d in cases:
         bound = (4 * c - 1) / (4 * c) + d / (4 * c)
-        ratios += [points.largest(4, k, points.lemma18(c, d), 2).value / bound for k in (1, 3)]
+        ratios.append(points.largest(4, 3, points.lemma18(c, d), 2).value / bound)
     # attained where both segments have the length that (21) leaves, at right angles, all other distances being 1
     widths = [(c, d, sqrt((1 - d) / (2 * c))) for c, d in cases if c >= 1]
     attained = [(points.between_midpoints(_crossed(u)), (4 * c - 1 + d) / (4 * c)) for c, d, u in widths]

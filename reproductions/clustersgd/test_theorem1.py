@@ -184,7 +184,7 @@ def _follows(runs: list[Run], *roles: str) -> Decision:
     return all_of(*decisions)
 
 
-def _with_sight(seeds: int = 8) -> float:
+def _with_sight(seeds: int = 4) -> float:
     """Return E |x_{T+1}|^2 over its bound if the largest value arrives first, N = 1."""
     algorithm = StronglyConvexSGD(Clusters.even(n, n), T, 1, NOISY.rate)
     total = 0.0
