@@ -65,13 +65,17 @@ def draw_rounds(runs: Sequence[Run], figures: FigureFolder) -> None:
     rows: list[tuple[str, str, int, float]] = []
     for axis, (name, rule) in zip(axes, RULES.items(), strict=True):
         most = 1
-        for strategy, colour in zip(agreements.STRATEGIES, COLOURS[1:], strict=False):
+        for strategy, colour, style in zip(
+            agreements.STRATEGIES, COLOURS[1:], ("o-", "s-", "v--", "x:", "^-"), strict=False
+        ):
             chosen = [run for run in runs if _agreement(run).role == name and _agreement(run).strategy == strategy]
             clustered = [run for run in chosen if not isinstance(_agreement(run).algorithm, SharedMemoryAgreement)]
             sizes = np.array([[1.0, *run.series("diameter")] for run in clustered]).max(axis=0)
             most = len(sizes) - 1
-            axis.semilogy(np.where(sizes > 1e-12, sizes, np.nan), ".-", color=colour, label=str(strategy))
+            axis.semilogy(np.where(sizes > 1e-12, sizes, np.nan), style, ms=4, color=colour, label=str(strategy))
             rows += [(name, str(strategy), r, float(size)) for r, size in enumerate(sizes)]
+        attained = agreements.worst_clustered(rule).contraction
+        axis.semilogy([0, 1], [1.0, attained], "k:D", ms=4, label="worst execution of one round")
         axis.semilogy(
             rule.clustered ** np.arange(most + 1), "--", color=COLOURS[0], label=f"bound {rule.clustered:.4f}^r"
         )
