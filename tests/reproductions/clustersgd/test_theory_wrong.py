@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 
 from algorithms.adversaries import Uniform
@@ -274,14 +273,6 @@ def test_a_split_estimated_with_other_steps(monkeypatch):
 def test_registers_of_other_clusters(monkeypatch, tmp_path):
     monkeypatch.setattr(test_model, "_add", lambda done, shared, heard: shared.add((0, 8)))
     red(test_model.test_model, "fig1-model", figures=FigureFolder(tmp_path))
-
-
-def test_camps_by_hand():
-    # three values, two camps {1, 2} and {2, 3}: they differ by 1/2 if exactly one outer value is 1
-    p = 0.2
-    wanted = (2 * p * (1 - p)) / 4
-    assert kicks.camps(3, p) == pytest.approx(wanted)
-    assert np.isclose(sum(kicks.kicked(3)), 2 / 4)
 
 
 def _with(experiment, algorithm):

@@ -1,0 +1,63 @@
+"""Closed forms behind the errata of the cluster model, by enumeration and by simulation."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+from algorithms.streams import stream
+from reproductions.clustersgd import kicks, wells
+from reproductions.clustersgd.points import MIDEXT_COMMON, approach_bound, midext_bound
+from reproductions.clustersgd.schedules import Hears, alone
+from reproductions.clustersgd.skewed import camps, midrange, skewed
+
+
+def test_camps_by_hand():
+    # three values, two camps {1, 2} and {2, 3}: they differ by 1/2 if exactly one outer value is 1
+    p = 0.2
+    assert camps(3, p) == pytest.approx(2 * p * (1 - p) / 4)
+    assert sum(kicks.kicked(3)) == pytest.approx(2 / 4)
+
+
+@pytest.mark.parametrize("n", [2, 3, 6])
+def test_midrange_by_enumeration(n):
+    p, mean, square = 0.1, 0.0, 0.0
+    for ones in product((0, 1), repeat=n):
+        chance = p ** sum(ones) * (1 - p) ** (n - sum(ones))
+        middle = (min(ones) + max(ones)) / 2 - p
+        mean, square = mean + chance * middle, square + chance * middle**2
+    assert midrange(n, p) == pytest.approx((mean, square - mean**2))
+
+
+def test_bias_of_simulated_runs():
+    n, p, T = 25, 0.03, 60
+    rare = stream(1, "clustersgd/rare").random((n, T + 1, 1)) < p
+    values = kicks.iterates(kicks.descend(n, n, rare - p, Hears((alone(n),)), start=-0.2), T)
+    x = np.array([-0.2, *(float(v[0][0]) for v in values)])
+    effective = (x[:-1] - x[1:]) / kicks.ETA - x[:-1]
+    error = effective.std(ddof=1) / np.sqrt(T)
+    assert abs(effective.mean() - midrange(n, p).bias) < 4 * error
+    assert effective.mean() > 4 * error  # it is no mean-zero noise
+    assert max(float(np.ptp([v[i][0] for i in range(n)])) for v in values) < 1e-12
+
+
+def test_smallest_gradient_by_iterating():
+    run = skewed(9, 50, 0.05, lipschitz=0.7, start=-2.0)
+    mean, variance, found = run.start, 0.0, []
+    for _ in range(run.T):
+        found.append(0.49 * (mean**2 + variance))
+        mean = mean - run.eta * (0.7 * mean + run.noise.bias)
+        variance = (1 - run.eta * 0.7) ** 2 * variance + run.eta**2 * run.noise.variance
+    assert run.smallest_gradient == pytest.approx(min(found))
+
+
+def test_constants_of_one_round_meet_where_clusters_are_singletons():
+    assert midext_bound(0.0) == pytest.approx(MIDEXT_COMMON)
+    assert approach_bound(0.0) == pytest.approx(7 / 8)
+
+
+def test_law_of_one_well_is_the_closed_form():
+    x = wells.law(wells.Slope(1), 6)
+    assert x.var() == pytest.approx(sum((wells.ETA * wells.KICK) ** 2 * (1 - wells.ETA) ** (2 * k) for k in range(6)))
