@@ -1,0 +1,86 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from algorithms.onesided import Interaction, average, partner_of, replay
+from reproductions.harness.launcher import RanksFailed
+from reproductions.harness.runner import Runner
+from reproductions.harness.settings import Settings
+from reproductions.harness.store import Run
+from tests.algorithms.onesided_ranks import Dying, Population, Stress, descent
+
+D, STEPS = 500, 30
+GRID = {
+    "one-sided": Population(3, 3, "one-sided", D, STEPS),
+    "more nodes than ranks": Population(2, 5, "one-sided", D, STEPS),
+    "symmetric": Population(3, 3, "symmetric", D, STEPS),
+    "symmetric, more nodes": Population(2, 5, "symmetric", D, STEPS),
+    "between machines": Population(3, 4, "one-sided", D, STEPS, mapped=False),
+    "symmetric between machines": Population(3, 4, "symmetric", D, STEPS, mapped=False),
+    "lock step": Population(2, 3, "one-sided", D, STEPS, lockstep=True),
+    "stress": Stress(3, 200_000, 300),
+    "stress between machines": Stress(3, 50_000, 100, mapped=False),
+}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+    settings = Settings(device="cpu", results=tmp_path_factory.mktemp("onesided"), run_timeout=120)
+    return dict(zip(GRID, Runner(settings).run(list(GRID.values())), strict=True))
+
+
+@pytest.mark.parametrize("name", [name for name in GRID if not name.startswith("stress")])
+def test_a_recorded_run_can_be_made_again_bitwise(name: str, runs: dict[str, Run]) -> None:
+    run, setting = runs[name], GRID[name]
+    assert run.final("record") == setting.nodes * STEPS
+    assert run.final("differ") == 0
+
+
+def test_a_fixed_order_gives_bitwise_what_the_specification_gives(runs: dict[str, Run]) -> None:
+    assert runs["lock step"].final("exact") == 0
+    assert runs["symmetric"].final("exact") > 0  # another rule: the comparison can fail
+
+
+@pytest.mark.parametrize("name", ["stress", "stress between machines"])
+def test_nobody_reads_half_of_a_model(name: str, runs: dict[str, Run]) -> None:
+    run = runs[name]
+    assert run.final("torn") == 0
+    if name == "stress":
+        assert run.final("careless") > 0  # without the counters torn models are read
+
+
+@pytest.mark.parametrize("name", [name for name in GRID if not name.startswith("stress")])
+def test_the_ledger_is_exact(name: str, runs: dict[str, Run]) -> None:
+    run, setting = runs[name], GRID[name]
+    models = setting.nodes * STEPS * (2 if setting.averaging == "symmetric" else 1) + run.final("again")
+    assert run.final("sent_messages") == run.final("received_messages") == models
+    assert run.final("sent_bytes") == run.final("received_bytes") == models * 4 * D
+
+
+def test_a_rank_that_dies_with_a_lock_ends_the_launch(tmp_path: Path) -> None:
+    with pytest.raises(RanksFailed):
+        Runner(Settings(device="cpu", results=tmp_path, run_timeout=30)).run([Dying(3)])
+
+
+def test_partners_are_uniform_among_the_others() -> None:
+    drawn = [partner_of(4, 0, 2, step) for step in range(300)]
+    assert {drawn.count(node) > 60 for node in (0, 1, 3)} == {True}
+    assert 2 not in drawn
+    assert partner_of(1, 0, 0, 0) == 0
+
+
+def test_average_is_of_the_model_after_its_step() -> None:
+    x, u, y = torch.randn(3, 70_000, generator=torch.Generator().manual_seed(0))
+    out = torch.empty_like(x)
+    average(x, u, y, out)
+    assert torch.equal(out, ((x - u) + y) / 2)
+    average(x, None, y, out)
+    assert torch.equal(out, (x + y) / 2)
+    average(x, u, None, out)
+    assert torch.equal(out, x - u)
+
+
+def test_a_replay_refuses_a_version_that_nobody_made() -> None:
+    with pytest.raises(ValueError, match=r"no node made what Interaction\(node=0, partner=1, .*other=3\) read"):
+        replay(torch.zeros(2), [Interaction(0, 1, 0, 0, 3)], descent, "one-sided")
