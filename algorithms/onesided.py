@@ -19,18 +19,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from algorithms.blocks import chunks
+from algorithms.compiled import kernel, use_512_bits
 from algorithms.network import Traffic
 from algorithms.popsgd import Averaging, checked
 from algorithms.streams import stream
 from algorithms.windows import BEGUN, PUBLISHED, Windows
 
+Row = NDArray[Any]
 Descent = Callable[[Tensor, int, int], Tensor]  # (model (d,), node, steps it made before) -> u = eta g, (d,)
 
 
@@ -137,16 +139,29 @@ class OneSided:
 
 
 def average(x: Tensor, descent: Tensor | None, y: Tensor | None, out: Tensor) -> None:
-    """Write ((x - descent) + y)/2, or x - descent without y, to `out`, all (d,), in one pass."""
-    for part in chunks(out):
-        total = out[part]
-        if descent is not None:
-            torch.sub(x[part], descent[part], out=total)
-        elif y is None:
-            total.copy_(x[part])
-        if y is not None:
-            torch.add(total if descent is not None else x[part], y[part], out=total)
-            total.div_(2)
+    """Write ((x - descent) + y)/2, or x - descent without y, to `out`, all (d,) on the CPU, in one pass."""
+    if y is None:
+        torch.sub(x, 0.0 if descent is None else descent, out=out)
+    elif descent is None:
+        _mean(x.numpy(), y.numpy(), out.numpy())
+    else:
+        _mean_after_step(x.numpy(), descent.numpy(), y.numpy(), out.numpy())
+
+
+@kernel
+def _mean(x: Row, y: Row, out: Row) -> None:
+    use_512_bits()
+    half = x.dtype.type(0.5)
+    for k in range(len(out)):
+        out[k] = (x[k] + y[k]) * half
+
+
+@kernel
+def _mean_after_step(x: Row, descent: Row, y: Row, out: Row) -> None:
+    use_512_bits()
+    half = x.dtype.type(0.5)
+    for k in range(len(out)):
+        out[k] = ((x[k] - descent[k]) + y[k]) * half
 
 
 def replay(start: Tensor, record: Iterable[Interaction], descend: Descent, averaging: Averaging) -> dict[int, Tensor]:
