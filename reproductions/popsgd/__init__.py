@@ -1,0 +1,1 @@
+"""PopSGD: Decentralized Stochastic Gradient Descent in the Population Model."""
