@@ -99,8 +99,8 @@ class NodeTraining(Experiment):
     """n nodes train one network, each `steps` SGD steps on average.
 
     Logged after every `every` SGD steps per model (step: how many), of the model of node 0 in eval mode with its own
-    batch-norm statistics: ``train_loss`` and ``train_accuracy`` on the whole training set, ``test_*``; ``own_steps``
-    that node 0 made, and ``potential``, Gamma = sum_i |x_i - mean|^2.
+    batch-norm statistics: ``train_loss``, ``train_accuracy`` and ``train_error`` (one minus it) on the whole
+    training set, ``test_*`` alike; ``own_steps`` that node 0 made, and ``potential``, Gamma = sum_i |x_i - mean|^2.
 
     Parameters
     ----------
@@ -189,5 +189,7 @@ class _Nodes:
         model, x = self.replicas.models[0], self.replicas.parameters
         loss, accuracy = self.task.training_scores(model)
         spread = (x - x.mean(dim=0)).square().sum().item()
-        scores = {"train_loss": loss, "train_accuracy": accuracy, "own_steps": self.made[0], "potential": spread}
-        return scores | self.task.evaluate(model)
+        test = self.task.evaluate(model)
+        errors = {"train_error": 1 - accuracy, "test_error": 1 - test["test_accuracy"]}
+        state = {"own_steps": self.made[0], "potential": spread}
+        return {"train_loss": loss, "train_accuracy": accuracy} | test | errors | state
