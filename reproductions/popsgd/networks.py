@@ -74,7 +74,7 @@ class Recipe:
 RECIPES = {
     # constant step size and small batches, so that the noise of gradients is what limits a single node; chosen after
     # trial runs, for power and time
-    "smoke": Recipe(Digits("small"), batch=4, steps=300, lr=0.1),
+    "smoke": Recipe(Digits("small"), batch=4, steps=200, lr=0.2),
     "small": Recipe(
         Cifar10(ResNet(8, 8, bn_momentum=0.1), 10_000, 2_000), batch=16, steps=1000, lr=0.1, evaluations=10
     ),
@@ -92,14 +92,9 @@ def imagenet(net: Net) -> Recipe:
     return Recipe(ImageNet(net), BATCH, steps, 0.1, 0.9, milestones=(30 / 90, 60 / 90), mult=MULT)
 
 
-def seeds(settings: Settings) -> range:
-    """Return the seeds of the training figures: four at smoke scale, where they suffice."""
-    return range(min(settings.seeds, 4))
-
-
 def curve(settings: Settings, method: Method, nodes: int, lr: float = 1.0) -> list[NodeTraining]:
     """Return the runs of one curve, one for every seed."""
-    return [RECIPES[settings.scale].training(method, nodes, seed, lr) for seed in seeds(settings)]
+    return [RECIPES[settings.scale].training(method, nodes, seed, lr) for seed in settings.fewer_seeds()]
 
 
 def data_parallel(nodes: int) -> Rounds:
