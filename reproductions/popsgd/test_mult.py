@@ -46,7 +46,7 @@ class Recipe:
 
 
 RECIPES = {
-    "smoke": Recipe(Digits("mlp"), 1437, 4, epochs=8, nodes=4),
+    "smoke": Recipe(Digits("mlp"), 1437, 4, epochs=4, nodes=4),
     "small": Recipe(Cifar10(ResNet(8, 8, bn_momentum=0.1), 10_000, 2_000), 10_000, 16, epochs=8, nodes=4),
     "paper": Recipe(Cifar10(ResNet(20, bn_momentum=0.1)), 50_000, 64, epochs=200, nodes=8, momentum=0.9),
 }
