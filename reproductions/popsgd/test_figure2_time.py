@@ -93,6 +93,10 @@ def _plot(figures: FigureFolder, runs: list[Run]) -> None:
         axis.errorbar(grouped.index, grouped["mean"], yerr=spread, fmt=style, ms=4, color=colour, label=str(name))
     axis.set_xscale("log", base=2)
     axis.set_xticks(MODELLED, [str(n) for n in MODELLED])
-    axis.set(xlabel="nodes", ylabel="time per batch (compute = 1)", title="a rank per node, compute is slept")
+    axis.set(
+        xlabel="nodes",
+        ylabel="time per batch (compute = 1)",
+        title="a rank per node, on shared cores; compute is slept",
+    )
     axis.legend(fontsize=6)
     figures.save("figure2-time", figure, frame)

@@ -152,13 +152,14 @@ def mean_shift(averaging: str) -> Decision:
 
 
 def test_figure4(settings: Settings, runs: list[Run], figures: FigureFolder) -> None:
-    figure, axes = panels(2, width=4.8)
+    figure, axes = panels(2, width=4.8, height=3.8)
     frames = []
-    for axis, metric, title in zip(axes, ("train_accuracy", "test_accuracy"), ("(a) train", "(b) test"), strict=True):
-        frames.append(_frame(settings, runs, metric))
+    for axis, part, letter in zip(axes, ("train", "test"), "ab", strict=True):
+        frames.append(_frame(settings, runs, f"{part}_error"))
         draw(axis, frames[-1])
-        axis.set(title=title, xlabel="SGD steps per model", ylabel=f"{metric.split('_')[0]} accuracy of node 0")
-    axes[0].legend(fontsize=7)
+        label = f"{part} error of node 0 (1 - accuracy)"
+        axis.set(title=f"({letter})", xlabel="SGD steps per model", ylabel=label, yscale="log")
+    axes[0].legend(fontsize=7, loc="lower left")
     figure.suptitle(name_of(settings, "ResNet20", runs), fontsize=10)
     figures.save("figure4-cifar", figure, pd.concat(frames))
 
@@ -188,5 +189,6 @@ def _bars(figures: FigureFolder, settings: Settings, runs: list[Run]) -> None:
         axis.bar(places, part["seconds"], 0.25, label=f"{rho:g}")
     axis.set_xticks(range(len(CURVES)), [name.replace(", ", "\n", 1) for name in CURVES], fontsize=7)
     axis.set(title="(c) time to 90 % train accuracy", ylabel="modelled time (compute of a step = 1)")
+    axis.margins(y=0.3)
     axis.legend(title="model on the link / compute", fontsize=7, title_fontsize=7, ncols=3)
     figures.save("figure4-cifar-time", figure, frame)

@@ -3,7 +3,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from algorithms import onesided
 from algorithms.onesided import Interaction, average, partner_of, replay
+from algorithms.popsgd import Averaging, constant, population, simulate
 from reproductions.harness.launcher import RanksFailed
 from reproductions.harness.runner import Runner
 from reproductions.harness.settings import Settings
@@ -84,3 +86,51 @@ def test_average_is_of_the_model_after_its_step() -> None:
 def test_a_replay_refuses_a_version_that_nobody_made() -> None:
     with pytest.raises(ValueError, match=r"no node made what Interaction\(node=0, partner=1, .*other=3\) read"):
         replay(torch.zeros(2), [Interaction(0, 1, 0, 0, 3)], descent, "one-sided")
+
+
+# ------------------------------------------------------------------------------------------------- wrong averaging
+
+
+def in_turn(nodes: int, steps: int) -> list[Interaction]:
+    """Return the record of nodes that interact one after the other by the one-sided rule."""
+    return [
+        Interaction(i, partner, step, step, step + (partner < i))
+        for step in range(steps)
+        for i in range(nodes)
+        if (partner := partner_of(nodes, 0, i, step)) >= 0
+    ]
+
+
+def specified(averaging: Averaging) -> list[torch.Tensor]:
+    state = population(torch.zeros(4, D).numpy())
+    pairs = [(item.node, item.partner) for item in in_turn(4, 5)]
+    step = lambda x, i, made: descent(torch.from_numpy(x), i, made).numpy()  # noqa: E731
+    simulate(state, pairs, step, constant(1.0), averaging)
+    return list(torch.from_numpy(state.x))
+
+
+def replayed() -> list[torch.Tensor]:
+    models = replay(torch.zeros(D), in_turn(4, 5), descent, "one-sided")
+    return [models[i] for i in range(4)]
+
+
+def before_the_step(x: torch.Tensor, u: torch.Tensor | None, y: torch.Tensor | None, out: torch.Tensor) -> None:
+    torch.sub((x + y) / 2 if y is not None else x, u if u is not None else 0.0, out=out)
+
+
+def no_averaging(x: torch.Tensor, u: torch.Tensor | None, y: torch.Tensor | None, out: torch.Tensor) -> None:
+    torch.sub(x, u if u is not None else 0.0, out=out)
+
+
+def test_a_replay_is_the_specification() -> None:
+    assert all(torch.equal(a, b) for a, b in zip(replayed(), specified("one-sided"), strict=True))
+
+
+@pytest.mark.parametrize("wrong", [before_the_step, no_averaging])
+def test_wrong_averaging_is_not_the_specification(wrong: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onesided, "average", wrong)
+    assert not any(torch.equal(a, b) for a, b in zip(replayed(), specified("one-sided"), strict=True))
+
+
+def test_an_unchanged_partner_is_not_the_symmetric_rule() -> None:
+    assert not any(torch.equal(a, b) for a, b in zip(replayed(), specified("symmetric"), strict=True))
