@@ -55,7 +55,7 @@ def partner_of(nodes: int, seed: int, node: int, step: int) -> int:
 
 
 class OneSided:
-    """Averages models in windows.
+    """Averages models in windows; make it on all ranks together.
 
     Parameters
     ----------
@@ -78,6 +78,8 @@ class OneSided:
         nodes = len(windows.models)
         self.reads, self.writes = np.zeros((nodes, nodes), np.int64), np.zeros((nodes, nodes), np.int64)
         self.again = 0
+        _compile(windows.models[windows.local.start].get(0).dtype)
+        windows.comm.Barrier()
 
     def copy(self, node: int, out: Tensor) -> int:
         """Copy the newest model of a local node to `out`, (d,), whole; return its version."""
@@ -146,6 +148,13 @@ def average(x: Tensor, descent: Tensor | None, y: Tensor | None, out: Tensor) ->
         _mean(x.numpy(), y.numpy(), out.numpy())
     else:
         _mean_after_step(x.numpy(), descent.numpy(), y.numpy(), out.numpy())
+
+
+def _compile(dtype: torch.dtype) -> None:
+    """Load the compiled loops now: who loads them while others interact falls behind."""
+    x = torch.zeros(1, dtype=dtype)
+    average(x, None, x, x)
+    average(x, x, x, x)
 
 
 @kernel

@@ -151,10 +151,12 @@ class Windows:
     """
 
     def __init__(
-        self, comm: MPI.Intracomm, nodes: int, start: Tensor, turns: bool = False, mapped: bool | None = None
+        self, comm: MPI.Comm | None, nodes: int, start: Tensor, turns: bool = False, mapped: bool | None = None
     ) -> None:
         from mpi4py import MPI
 
+        if not isinstance(comm, MPI.Intracomm):
+            raise TypeError(f"windows need the MPI ranks of one group, not {comm}")
         if nodes < comm.Get_size():
             raise ValueError(f"{nodes} nodes cannot be spread over {comm.Get_size()} ranks: use at most {nodes} ranks")
         if start.device.type != "cpu":

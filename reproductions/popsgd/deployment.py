@@ -90,7 +90,7 @@ class Deployment(Experiment):
             world, x = World(context.comm, self.nodes), torch.zeros(1, self.floats)
             algorithm, zero = fully_synchronous(self.nodes), torch.zeros_like(x)
             return lambda step: algorithm.step(world, x, zero, {}, step, 0.0), lambda: None
-        windows = Windows(context.comm, self.nodes, torch.zeros(self.floats), self.combine == "symmetric")  # type: ignore[arg-type]
+        windows = Windows(context.comm, self.nodes, torch.zeros(self.floats), self.combine == "symmetric")
         system, node, descent = OneSided(windows, self.combine), context.rank, torch.zeros(self.floats)
 
         def average(step: int) -> None:

@@ -154,42 +154,52 @@ class NodeTraining(Experiment):
         task = load(self.workload, context.data, context.device)
         context.notes["workload"] = task.label
         with kernels(task):
-            nodes = _Nodes(self, task, context)
+            nodes = Nodes(self, task, context.device, range(self.nodes))
             moments = self.method.moments(nodes.replicas.parameters, nodes.descent, self.steps, self.every, self.seed)
             for done, _ in enumerate(moments, start=1):
                 context.log(done * self.every, nodes.measure())
                 context.on_progress(done * self.every / self.steps)
 
 
-class _Nodes:
-    """State of a run."""
+class Nodes:
+    """State of some nodes of a run: their replicas, velocities and numbers of steps.
 
-    def __init__(self, setting: NodeTraining, task: Task, context: Context) -> None:
-        self.setting, self.task, self.device = setting, task, context.device
-        self.replicas = Replicas(task.model, setting.nodes, setting.seed, context.device)
+    Parameters
+    ----------
+    setting, task
+        The run and what is trained.
+    device
+        Where the replicas live.
+    local
+        Which nodes; the k-th has replica k.
+    """
+
+    def __init__(self, setting: NodeTraining, task: Task, device: str, local: range) -> None:
+        self.setting, self.task, self.device, self.local = setting, task, device, local
+        self.replicas = Replicas(task.model, len(local), setting.seed, device)
         self.velocity = torch.zeros_like(self.replicas.gradients)
-        self.made = [0] * setting.nodes
+        self.made = dict.fromkeys(local, 0)
         self.samples = Partitions(
             task.train_size, setting.batch, setting.nodes, setting.seed, setting.method.copies, setting.mult
         )
 
     def descent(self, node: int) -> Tensor:
         """Return u = eta v of the next step of a node, v being its velocity, or the gradient without momentum."""
-        run, step = self.setting, self.made[node]
+        run, step, k = self.setting, self.made[node], node - self.local.start
         inputs, targets = self.task.batch(self.samples.minibatch(node, step), run.seed, node, step)
-        gradient = self.replicas.gradients[node].zero_()
-        models, batch = self.replicas.models[node : node + 1], (inputs.to(self.device), targets.to(self.device))
+        gradient = self.replicas.gradients[k].zero_()
+        models, batch = self.replicas.models[k : k + 1], (inputs.to(self.device), targets.to(self.device))
         self.replicas.engine(models, [batch], self.task.loss)
         self.made[node] += 1
-        v = self.velocity[node].mul_(run.momentum).add_(gradient) if run.momentum else gradient
+        v = self.velocity[k].mul_(run.momentum).add_(gradient) if run.momentum else gradient
         return v * run.schedule.lr(step / run.steps)
 
     def measure(self) -> dict[str, float]:
-        """Return the metrics of node 0."""
+        """Return the metrics of the first of these nodes."""
         model, x = self.replicas.models[0], self.replicas.parameters
         loss, accuracy = self.task.training_scores(model)
         spread = (x - x.mean(dim=0)).square().sum().item()
         test = self.task.evaluate(model)
         errors = {"train_error": 1 - accuracy, "test_error": 1 - test["test_accuracy"]}
-        state = {"own_steps": self.made[0], "potential": spread}
+        state = {"own_steps": self.made[self.local.start], "potential": spread}
         return {"train_loss": loss, "train_accuracy": accuracy} | test | errors | state

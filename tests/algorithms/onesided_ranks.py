@@ -51,7 +51,7 @@ class Population(OverRanks):
     def execute(self, context: Context) -> None:
         comm = context.comm
         assert comm
-        windows = Windows(comm, self.nodes, torch.zeros(self.d), self.averaging == "symmetric", self.mapped)  # type: ignore[arg-type]
+        windows = Windows(comm, self.nodes, torch.zeros(self.d), self.averaging == "symmetric", self.mapped)
         system = OneSided(windows, self.averaging)
         record, x = [], torch.empty(self.d)
         for step in range(self.steps):
@@ -104,7 +104,7 @@ class Stress(OverRanks):
     def execute(self, context: Context) -> None:
         comm = context.comm
         assert comm
-        windows = Windows(comm, self.ranks, torch.zeros(self.d), mapped=self.mapped)  # type: ignore[arg-type]
+        windows = Windows(comm, self.ranks, torch.zeros(self.d), mapped=self.mapped)
         system, x, torn = OneSided(windows), torch.empty(self.d), 0
         careless = 0
         if comm.Get_rank() == 0:
@@ -131,7 +131,7 @@ class Dying(OverRanks):
     def execute(self, context: Context) -> None:
         comm = context.comm
         assert comm
-        windows = Windows(comm, self.ranks, torch.zeros(4), turns=True)  # type: ignore[arg-type]
+        windows = Windows(comm, self.ranks, torch.zeros(4), turns=True)
         if comm.Get_rank() == 1:
             with windows.turn(0, 1):
                 comm.Barrier()
@@ -140,3 +140,28 @@ class Dying(OverRanks):
         with windows.turn(0, 1):
             time.sleep(0.1)
         windows.free()
+
+
+@dataclass(frozen=True)
+class BadInput(OverRanks):
+    """What windows refuse, on ranks."""
+
+    def execute(self, context: Context) -> None:
+        refused = 0
+        for comm, nodes, start in (
+            (None, 4, torch.zeros(2)),
+            (context.comm, self.ranks - 1, torch.zeros(2)),
+            (context.comm, 4, torch.zeros(2, device="meta")),
+        ):
+            try:
+                Windows(comm, nodes, start)
+            except (TypeError, ValueError) as error:
+                refused += str(error) in SENTENCES
+        context.log(0, {"refused": refused})
+
+
+SENTENCES = (
+    "windows need the MPI ranks of one group, not None",
+    "1 nodes cannot be spread over 2 ranks: use at most 1 ranks",
+    "models in windows live in the memory of the CPU, but the first one is on meta",
+)

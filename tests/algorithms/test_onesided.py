@@ -10,7 +10,7 @@ from reproductions.harness.launcher import RanksFailed
 from reproductions.harness.runner import Runner
 from reproductions.harness.settings import Settings
 from reproductions.harness.store import Run
-from tests.algorithms.onesided_ranks import Dying, Population, Stress, descent
+from tests.algorithms.onesided_ranks import BadInput, Dying, Population, Stress, descent
 
 D, STEPS = 500, 30
 GRID = {
@@ -21,9 +21,12 @@ GRID = {
     "between machines": Population(3, 4, "one-sided", D, STEPS, mapped=False),
     "symmetric between machines": Population(3, 4, "symmetric", D, STEPS, mapped=False),
     "lock step": Population(2, 3, "one-sided", D, STEPS, lockstep=True),
+    "bad input": BadInput(2),
     "stress": Stress(3, 200_000, 300),
     "stress between machines": Stress(3, 50_000, 100, mapped=False),
 }
+
+POPULATIONS = [name for name, experiment in GRID.items() if isinstance(experiment, Population)]
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +35,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     return dict(zip(GRID, Runner(settings).run(list(GRID.values())), strict=True))
 
 
-@pytest.mark.parametrize("name", [name for name in GRID if not name.startswith("stress")])
+@pytest.mark.parametrize("name", POPULATIONS)
 def test_a_recorded_run_can_be_made_again_bitwise(name: str, runs: dict[str, Run]) -> None:
     run, setting = runs[name], GRID[name]
     assert run.final("record") == setting.nodes * STEPS
@@ -52,12 +55,16 @@ def test_nobody_reads_half_of_a_model(name: str, runs: dict[str, Run]) -> None:
         assert run.final("careless") > 0  # without the counters torn models are read
 
 
-@pytest.mark.parametrize("name", [name for name in GRID if not name.startswith("stress")])
+@pytest.mark.parametrize("name", POPULATIONS)
 def test_the_ledger_is_exact(name: str, runs: dict[str, Run]) -> None:
     run, setting = runs[name], GRID[name]
     models = setting.nodes * STEPS * (2 if setting.averaging == "symmetric" else 1) + run.final("again")
     assert run.final("sent_messages") == run.final("received_messages") == models
     assert run.final("sent_bytes") == run.final("received_bytes") == models * 4 * D
+
+
+def test_windows_refuse_what_they_cannot_hold(runs: dict[str, Run]) -> None:
+    assert runs["bad input"].final("refused") == 3
 
 
 def test_a_rank_that_dies_with_a_lock_ends_the_launch(tmp_path: Path) -> None:
