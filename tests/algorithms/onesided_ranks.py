@@ -95,7 +95,7 @@ class Population(OverRanks):
 
 @dataclass(frozen=True)
 class Stress(OverRanks):
-    """Rank 0 publishes constant models without a pause; the others read them, with and without looking at counters."""
+    """Rank 0 publishes constant models without a pause; the others read them."""
 
     d: int
     reads: int
@@ -106,7 +106,6 @@ class Stress(OverRanks):
         assert comm
         windows = Windows(comm, self.ranks, torch.zeros(self.d), mapped=self.mapped)
         system, x, torn = OneSided(windows), torch.empty(self.d), 0
-        careless = 0
         if comm.Get_rank() == 0:
             pending, version = comm.Ibarrier(), 0
             while not pending.Test():
@@ -116,12 +115,27 @@ class Stress(OverRanks):
             for _ in range(self.reads):
                 at = system.copy(0, x)
                 torn += bool((x != float(at)).any())
-                x.copy_(windows.models[0].get(windows.version(0)))
-                careless += bool((x != x[0]).any())
             comm.Ibarrier().Wait()
-        totals = [comm.allreduce(value) for value in (torn, careless)]
+        torn = comm.allreduce(torn)
         windows.free()
-        context.log(0, dict(zip(("torn", "careless"), map(float, totals), strict=True)))
+        context.log(0, {"torn": torn})
+
+
+@dataclass(frozen=True)
+class Overtaken(OverRanks):
+    """A reader that is overtaken by one write, and then by two, in the middle of a model."""
+
+    def execute(self, context: Context) -> None:
+        windows = Windows(context.comm, self.ranks, torch.zeros(4))
+        if context.rank == 0:
+            for overtaken in (1, 2):
+                at = windows.version(0)
+                x = windows.models[0].get(at)[:2].tolist()
+                for version in range(at + 1, at + 1 + overtaken):
+                    windows.write(0, version, torch.full((4,), float(version)))
+                x += windows.models[0].get(at)[2:].tolist()
+                context.log(overtaken, {"halves": len(set(x)), "whole": windows.whole(0, at)})
+        windows.free()
 
 
 @dataclass(frozen=True)
