@@ -93,6 +93,5 @@ def _plot(figures: FigureFolder, runs: list[Run]) -> None:
         ylabel="time per batch (compute = 1)",
         title="a rank per node, on shared cores; compute is slept",
     )
-    axis.margins(y=0.4)
-    axis.legend(fontsize=6, loc="upper left")
+    axis.legend(fontsize=6, loc="center right", bbox_to_anchor=(1.0, 0.68))
     figures.save("figure2-time", figure, frame)
