@@ -16,7 +16,7 @@ import pytest
 SCALES = ("smoke", "small", "paper")
 SEEDS = {"smoke": 8, "small": 3, "paper": 3}
 TIMEOUT = {"smoke": 1800.0, "small": 4 * 3600.0, "paper": 48 * 3600.0}
-DATA_FOLDERS = ("cifar10", "cifar-10-batches-py", "atis", "libsvm")
+DATA_FOLDERS = ("cifar10", "cifar-10-batches-py", "atis", "libsvm", "imagenet")
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from reproductions.workloads.base import DataError, Task, Workload
 from reproductions.workloads.cifar10 import Cifar10
 from reproductions.workloads.digits import Digits
 from reproductions.workloads.grammar import SlotGrammar
+from reproductions.workloads.imagenet import ImageNet
 from reproductions.workloads.sharding import minibatch, shard, steps_per_epoch
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Cifar10",
     "DataError",
     "Digits",
+    "ImageNet",
     "SlotGrammar",
     "Task",
     "Workload",

@@ -61,6 +61,9 @@ class Task(Protocol):
         The training mode of every module is restored afterwards.
         """
 
+    def training_scores(self, model: nn.Module) -> tuple[float, float]:
+        """Return mean loss and accuracy on the whole training set in eval mode, without augmentation."""
+
     def training_loss(self, model: nn.Module) -> float:
         """Return the mean loss of the whole training set in eval mode, without augmentation."""
 

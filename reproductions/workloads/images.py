@@ -90,9 +90,13 @@ class ImageTask:
         loss, accuracy = self._scores(model, self.test)
         return {"test_loss": loss, "test_accuracy": accuracy}
 
+    def training_scores(self, model: nn.Module) -> tuple[float, float]:
+        """Return the mean cross entropy in nats and the accuracy on the training images as they are."""
+        return self._scores(model, self.train)
+
     def training_loss(self, model: nn.Module) -> float:
         """Return the mean cross entropy of the training images as they are, in nats."""
-        return self._scores(model, self.train)[0]
+        return self.training_scores(model)[0]
 
     def _scores(self, model: nn.Module, images: Images) -> tuple[float, float]:
         loss = right = 0.0

@@ -111,9 +111,15 @@ class SlotTask:
         loss, predicted = self._scores(model, self.test)
         return {"test_loss": loss, **self._quality(predicted)}
 
+    def training_scores(self, model: nn.Module) -> tuple[float, float]:
+        """Return the mean cross entropy per word of the training sentences, in nats, and the accuracy per word."""
+        loss, predicted = self._scores(model, self.train)
+        real = self.train.tags != _IGNORED
+        return loss, float((predicted == self.train.tags)[real].mean())
+
     def training_loss(self, model: nn.Module) -> float:
         """Return the mean cross entropy per word of the training sentences, in nats."""
-        return self._scores(model, self.train)[0]
+        return self.training_scores(model)[0]
 
     def _scores(self, model: nn.Module, sentences: Encoded) -> tuple[float, NDArray[np.int64]]:
         loss = known = 0.0

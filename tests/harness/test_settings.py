@@ -16,7 +16,7 @@ from tests.harness.toy_session import Session
         ("seeds", "many", "is 'many', but must be a whole number"),
         ("run-timeout", "-1", "is '-1', but must be a number of seconds above 0"),
         ("data", "/nowhere", "is '/nowhere', but there is no such folder"),
-        ("data", ".", "holds none of cifar10, cifar-10-batches-py, atis, libsvm"),
+        ("data", ".", "holds none of cifar10, cifar-10-batches-py, atis, libsvm, imagenet"),
         ("launcher", "srun", "must contain {ranks}"),
         ("launcher", "srun '{ranks}", "is no command line with {ranks} in it"),
         ("launcher", "no-such-program -n {ranks}", "'no-such-program', which is not a program on this machine"),

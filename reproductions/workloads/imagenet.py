@@ -1,0 +1,169 @@
+"""ImageNet from folders ``imagenet/train/<class>/*`` and ``imagenet/val/<class>/*``, with torchvision's ResNets.
+
+Preparation of torchvision's reference recipe: a random crop of 8 to 100 % of the area, resized, and a random mirror in
+training; a centre crop of the image resized to 8/7 of the size in evaluation; channel means and deviations of ImageNet.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from algorithms.streams import torch_seed
+from reproductions.workloads.base import DataError, Indices, evaluating, missing
+
+if TYPE_CHECKING:
+    from torchvision.datasets import ImageFolder
+
+Net = Literal["resnet18", "resnet50"]
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_EVALUATION_BATCH = 64
+
+
+@dataclass(frozen=True)
+class ImageNet:
+    """Classify the images of two folders.
+
+    Parameters
+    ----------
+    net
+        Network of torchvision.
+    pixels
+        Width and height of the crops.
+    """
+
+    name: ClassVar[str] = "imagenet"
+    net: Net = "resnet18"
+    pixels: int = 224
+
+    def __post_init__(self) -> None:
+        if self.net not in get_args(Net):
+            raise ValueError(f"net is {self.net!r}, but ImageNet has {', '.join(get_args(Net))}")
+
+    @property
+    def epoch_seconds(self) -> float:
+        """See `Workload.epoch_seconds`."""
+        return 1_281_167 * (0.1 if self.net == "resnet18" else 0.25)
+
+    def load(self, data: Path | None, device: str = "cpu") -> FolderTask:
+        """List the images; `DataError` if there are none or the classes of both folders differ."""
+        from torchvision.datasets import ImageFolder
+
+        folder = _locate(data)
+        try:
+            train, test = (ImageFolder(str(folder / part)) for part in ("train", "val"))
+        except FileNotFoundError as error:
+            raise DataError(f"ImageNet in {folder} cannot be read: {error}.") from error
+        if train.classes != test.classes:
+            raise DataError(
+                f"ImageNet in {folder} has {len(train.classes)} classes in train and {len(test.classes)} in val, "
+                f"but both need the same folders: {sorted({*train.classes} ^ {*test.classes})[:3]} are in one only."
+            )
+        return FolderTask(train, test, self.net, self.pixels, device)
+
+    def checksum(self, data: Path | None) -> str:
+        """Return a SHA-256 of the names and sizes of all files: their contents are too many to read every time."""
+        return _listing(_locate(data))
+
+
+@dataclass(frozen=True, eq=False)
+class FolderTask:
+    """Classification of image files, which are read when they are needed; see `base.Task`."""
+
+    train: ImageFolder
+    test: ImageFolder
+    net: Net
+    pixels: int
+    device: str
+    label: ClassVar[str] = "imagenet"
+    onednn: ClassVar[bool] = True
+
+    @property
+    def train_size(self) -> int:
+        """Number of training images."""
+        return len(self.train.samples)
+
+    def model(self) -> nn.Module:
+        """Return a fresh network."""
+        from torchvision import models
+
+        network: nn.Module = getattr(models, self.net)(num_classes=len(self.train.classes))
+        return network.to(self.device)
+
+    def batch(self, indices: Indices, seed: int, worker: int, step: int) -> tuple[Tensor, Tensor]:
+        """Return images (B, 3, pixels, pixels), cropped and mirrored at random, and class indices (B,)."""
+        from torchvision.transforms import v2
+
+        crop = v2.Compose([v2.RandomResizedCrop(self.pixels, antialias=True), v2.RandomHorizontalFlip()])
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(torch_seed(seed, "augment", worker, step))
+            return self._read(self.train, indices.tolist(), crop)
+
+    def loss(self, output: Tensor, target: Tensor) -> Tensor:
+        """Return the mean cross entropy in nats."""
+        return functional.cross_entropy(output, target)
+
+    def evaluate(self, model: nn.Module) -> dict[str, float]:
+        """Return the mean ``test_loss`` in nats and the top-1 ``test_accuracy`` in [0, 1] on the folder val."""
+        loss, accuracy = self._scores(model, self.test)
+        return {"test_loss": loss, "test_accuracy": accuracy}
+
+    def training_scores(self, model: nn.Module) -> tuple[float, float]:
+        """Return mean loss and accuracy on the training images, cropped at their centre."""
+        return self._scores(model, self.train)
+
+    def training_loss(self, model: nn.Module) -> float:
+        """See `base.Task.training_loss`."""
+        return self.training_scores(model)[0]
+
+    def _scores(self, model: nn.Module, images: ImageFolder) -> tuple[float, float]:
+        from torchvision.transforms import v2
+
+        centre = v2.Compose([v2.Resize(self.pixels * 8 // 7, antialias=True), v2.CenterCrop(self.pixels)])
+        loss = right = 0.0
+        with evaluating(model) as device:
+            for first in range(0, len(images.samples), _EVALUATION_BATCH):
+                part = list(range(len(images.samples)))[first : first + _EVALUATION_BATCH]
+                x, y = (tensor.to(device) for tensor in self._read(images, part, centre))
+                output = model(x)
+                loss += float(functional.cross_entropy(output, y, reduction="sum"))
+                right += float((output.argmax(dim=1) == y).sum())
+        return loss / len(images.samples), right / len(images.samples)
+
+    def _read(self, images: ImageFolder, indices: list[int], transform: nn.Module) -> tuple[Tensor, Tensor]:
+        from torchvision.transforms.v2 import functional as vision
+
+        pixels, labels = [], []
+        for index in indices:
+            path, label = images.samples[index]
+            try:
+                image = images.loader(path)
+            except OSError as error:
+                raise DataError(f"The image {path} cannot be read: {error}.") from error
+            scaled = vision.to_dtype(vision.to_image(transform(image)), torch.float32, scale=True)
+            pixels.append(vision.normalize(scaled, list(MEAN), list(DEVIATION)))
+            labels.append(label)
+        return torch.stack(pixels), torch.tensor(labels)
+
+
+def _locate(data: Path | None) -> Path:
+    candidates = [data / "imagenet", data] if data else []
+    for folder in candidates:
+        if (folder / "train").is_dir() and (folder / "val").is_dir():
+            return folder
+    raise missing(data, "ImageNet", "imagenet/train and imagenet/val with a folder of images for every class")
+
+
+@lru_cache(maxsize=2)
+def _listing(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*/*/*")):
+        digest.update(f"{path.relative_to(folder)} {path.stat().st_size}\n".encode())
+    return digest.hexdigest()
