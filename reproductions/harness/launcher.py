@@ -35,8 +35,14 @@ ENVIRONMENT = {
     "OMPI_MCA_btl": "self,sm,tcp",
     "OMPI_MCA_osc": "^ucx",
 }
-# On hosts: nothing but TCP. The hierarchical collectives hang in a barrier if hosts share the name of the machine.
-OVER_TCP = {"OMPI_MCA_btl": "self,tcp", "OMPI_MCA_btl_tcp_if_include": "eth0", "OMPI_MCA_coll": "^han"}
+# On hosts: nothing but TCP. The hierarchical collectives hang in a barrier if hosts share the name of the machine. A
+# longer message than the eager limit begins with a handshake, which would wait behind the other messages of its link.
+OVER_TCP = {
+    "OMPI_MCA_btl": "self,tcp",
+    "OMPI_MCA_btl_tcp_if_include": "eth0",
+    "OMPI_MCA_btl_tcp_eager_limit": str(4 << 20),
+    "OMPI_MCA_coll": "^han",
+}
 INHERITED = re.compile(r"^(OMPI|PMIX|PRTE|PMI|MPI)_")
 
 

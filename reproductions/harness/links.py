@@ -20,9 +20,14 @@ from reproductions.harness.experiment import ROOT, Experiment
 
 NETWORK = "10.77.0"  # private (RFC 1918); seen by nothing but the hosts
 MOST = 250
+CONTENT = 1448 / 1514  # bytes of a TCP segment in a full Ethernet frame: 20 IP, 32 TCP with timestamps, 14 Ethernet
 BURST, QUEUE = "16kb", "16mb"  # of a link: bytes sent at once after a pause; bytes that wait, enough to drop nothing
 # Reno is in every kernel, and fills a link at once whose queue drops nothing; BBR, a default of some, probes for long.
-KERNEL = {"ipv6/conf/all/disable_ipv6": 1, "ipv4/tcp_congestion_control": "reno"}
+KERNEL = {
+    "ipv6/conf/all/disable_ipv6": 1,
+    "ipv4/tcp_congestion_control": "reno",
+    "ipv4/tcp_slow_start_after_idle": 0,
+}
 PRIVATE = Path("/dev/shm")  # of the hosts: sockets of MPI, and the agent
 AGENT = PRIVATE / "agent"
 UNSHARE = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--net", "--pid", "--fork", "--kill-child"]
