@@ -119,12 +119,13 @@ def table(runs: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
 
 def draw(axis: Axes, frame: pd.DataFrame) -> None:
     """Draw a `table`: what was measured as points, the link model as lines, both in seconds."""
-    for colour, (label, group) in zip(COLOURS, frame.groupby("label", sort=False), strict=False):
+    for (label, group), colour, marker in zip(frame.groupby("label", sort=False), COLOURS, "o+sx", strict=False):
         axis.plot(group["mbps"], group["modelled"], "-", color=colour, lw=1)
-        axis.plot(group["mbps"], group["measured"], "o", color=colour, mfc="none", label=label)
+        axis.plot(group["mbps"], group["measured"], marker, color=colour, ms=8, mfc="none", label=label)
     axis.plot([], [], "k-", lw=1, label="link model")
     axis.set(xscale="log", yscale="log", xlabel="rate of every link [Mbit/s]", ylabel="seconds a round")
-    axis.set_xticks(list(RATES), [f"{rate:g}" for rate in RATES], minor=False)
+    axis.set_xticks(list(RATES), [f"{rate:g}" for rate in RATES])
+    axis.set_xticks([], minor=True)
     axis.legend(fontsize=7)
 
 
