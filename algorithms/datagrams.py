@@ -148,9 +148,9 @@ class Datagrams(World):
         landing = self._landing(sizes, phase, like)
         arrivals = {route: _Arrival(_bytes(block), self.payload) for route, block in landing.items()}
         name = step, zlib.crc32(phase.encode())
-        for (source, target), block in sends.items():
+        for source, target in sorted(sends, key=self._distance):
             if source != target:
-                for datagram in self._datagrams(name, source, target, _bytes(block)):
+                for datagram in self._datagrams(name, source, target, _bytes(sends[source, target])):
                     self._send(datagram, target)
                     self._receive(arrivals, name)
         self._wait(arrivals, name)
@@ -164,6 +164,10 @@ class Datagrams(World):
         routes = [(source, target) for target in self.local for source in range(self.workers) if source != target]
         lengths = [int(sizes[route]) for route in routes]
         return dict(zip(routes, torch.split(self.buffer(phase, sum(lengths), like), lengths), strict=True))
+
+    def _distance(self, route: Route) -> int:
+        """Order messages so that not all workers send to the same one at the same time."""
+        return (route[1] - route[0]) % self.workers
 
     def _datagrams(self, name: tuple[int, int], source: int, target: int, content: Bytes) -> Iterator[bytes]:
         for number, part in enumerate(parts(len(content), self.payload)):

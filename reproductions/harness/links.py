@@ -30,6 +30,7 @@ KERNEL = {
 }
 PRIVATE = Path("/dev/shm")  # of the hosts: sockets of MPI, and the agent
 AGENT = PRIVATE / "agent"
+NEEDED = "hosts with real links need root, network namespaces, ip, tc and nft on Linux"
 UNSHARE = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--net", "--pid", "--fork", "--kill-child"]
 
 
@@ -109,26 +110,18 @@ def lose(hosts: int, probability: float) -> None:
 
 
 @functools.cache
-def unavailable(*programs: str) -> str | None:
-    """Return in one sentence why there can be no such hosts here, or None: it makes one and limits its link.
-
-    Parameters
-    ----------
-    programs
-        Programs that have to be on the hosts too, such as ``nft`` for `lose`.
-    """
-    here = "from reproductions.harness import links; links.limit(1, 5)"
-    checks = "".join(f"; links.on(0, {name!r}, '--version')" for name in programs)
+def unavailable() -> str | None:
+    """Return in one sentence why there can be no such hosts here, or None: it makes one and limits its link."""
+    here = "from reproductions.harness import links; links.limit(1, 5); links.lose(1, 0.1)"
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    command = [*prefix(1), sys.executable, "-c", here + checks]
+    command = [*prefix(1), sys.executable, "-c", here]
     try:
         tried = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=30)
     except (OSError, subprocess.TimeoutExpired) as error:
-        return f"hosts with real links need root, network namespaces, ip and tc on Linux: {error}"
+        return f"{NEEDED}: {error}"
     if tried.returncode == 0:
         return None
-    cause = (tried.stderr.strip().splitlines() or [f"code {tried.returncode}"])[-1]
-    return f"hosts with real links need root, network namespaces, ip and tc on Linux: {cause}"
+    return f"{NEEDED}: {(tried.stderr.strip().splitlines() or [f'code {tried.returncode}'])[-1]}"
 
 
 # --------------------------------------------------------------------------- the first process of the namespaces

@@ -40,6 +40,14 @@ class Late(Lossy):
     loss, held_every = 0.0, 5
 
 
+take_in = Datagrams._take_in
+
+
+def careless(world: Datagrams, datagram: bytes, arrivals: dict, name: tuple[int, int]) -> None:
+    """Take in a datagram of any step and phase."""
+    take_in(world, HEADER.pack(*name, *HEADER.unpack_from(datagram)[2:]) + datagram[HEADER.size :], arrivals, name)
+
+
 def block(step: int, source: int, target: int) -> torch.Tensor:
     """Return a block that no other step, source or target has."""
     return torch.full((LENGTH,), float(step * 100 + source * 10 + target)) + torch.linspace(0, 0.5, LENGTH)
@@ -92,10 +100,6 @@ def test_a_block_that_counts_although_a_part_is_missing_is_caught(monkeypatch: p
 
 
 def test_late_data_that_is_accepted_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    def careless(world: Datagrams, datagram: bytes, arrivals: dict, name: tuple[int, int]) -> None:
-        take_in(world, HEADER.pack(*name, *HEADER.unpack_from(datagram)[2:]) + datagram[HEADER.size :], arrivals, name)
-
-    take_in = Datagrams._take_in
     monkeypatch.setattr(Datagrams, "_take_in", careless)
     with pytest.raises(AssertionError):
         arrived(Late(None, N, payload=PART), 20)

@@ -167,7 +167,7 @@ def test_without_the_means_the_option_is_refused_in_one_sentence(session: Sessio
     result = session.run("--collect-only", str(session.paper), "--network", "real", PATH="/nowhere")
     assert result.returncode == 4
     assert result.stderr.strip() == (
-        "ERROR: --network is 'real', but hosts with real links need root, network namespaces, ip and tc on Linux: "
+        "ERROR: --network is 'real', but hosts with real links need root, network namespaces, ip, tc and nft on Linux: "
         "[Errno 2] No such file or directory: 'setpriv'"
     )
 
