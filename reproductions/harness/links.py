@@ -46,7 +46,7 @@ def address(host: int) -> str:
 def prefix(hosts: int) -> list[str]:
     """Return the words that, in front of a command, make it run on host 0 of so many.
 
-    All hosts and whatever still runs on them end with the command, and with the process that started it.
+    All hosts and whatever still runs on them end with the command, and with the thread that started it.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def prefix(hosts: int) -> list[str]:
     """
     if not 1 <= hosts <= MOST:
         raise ValueError(f"{hosts} hosts cannot be made: a network has 1 to {MOST}")
-    return [*UNSHARE, sys.executable, "-m", "reproductions.harness.links", str(hosts)]
+    return [*UNSHARE, sys.executable, "-m", "reproductions.harness.links", str(os.getpid()), str(hosts)]
 
 
 def mpiexec_options(hosts: int) -> list[str]:
@@ -127,8 +127,10 @@ def unavailable() -> str | None:
 # --------------------------------------------------------------------------- the first process of the namespaces
 
 
-def main(hosts: int, command: Sequence[str]) -> int:
+def main(owner: int, hosts: int, command: Sequence[str]) -> int:
     """Make the hosts and run a command on the first of them; return its exit code."""
+    if not Path(f"/proc/{owner}").exists():  # it was killed before it could be known that we end with it
+        return 1
     _make_private()
     _run("ip", "netns", "add", "switch")
     _run("ip", "-n", "switch", "link", "add", "name", "bridge", "type", "bridge")
@@ -167,4 +169,4 @@ def _run(*command: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]), sys.argv[2:]))
+    sys.exit(main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]))

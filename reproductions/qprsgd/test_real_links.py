@@ -15,6 +15,8 @@ from reproductions.harness.rounds import CLOSE, RATES, Rounds, draw, table
 from reproductions.harness.settings import Settings
 from reproductions.harness.store import Run, select
 from reproductions.qprsgd.grids import BITS12, PARADIGMS, methods
+from reproductions.qprsgd.table2 import round_seconds
+from reproductions.qprsgd.test_table2 import APART_TIME
 
 FLOATS = 125_000  # of the model; ResNet-34 has 21 million
 APART = 1.25  # modelled seconds that differ by this factor have an order
@@ -47,6 +49,16 @@ def test_methods_are_in_the_order_of_the_link_model(runs: list[Run]) -> None:
         for _, cells in _table(runs, paradigm).groupby("mbps"):
             pairs = permutations(zip(cells["modelled"], cells["measured"], strict=True), 2)
             assert all(slow[1] > fast[1] for fast, slow in pairs if slow[0] > APART * fast[0]), f"{paradigm}\n{cells}"
+
+
+def test_table2_hardly_changes_with_measured_communication(runs: list[Run]) -> None:
+    for paradigm in PARADIGMS:
+        found = _table(runs, paradigm).set_index(["label", "mbps"])["ratio"]
+        for name, method in methods(paradigm).items():
+            for rate in (5, 20):
+                communication = 1 - method.period / round_seconds(method, rate)  # share of a round
+                change = communication * (float(found[name, rate]) - 1)
+                assert abs(change) < APART_TIME, f"{paradigm}, {name}, {rate} Mbit/s: {change:+.1%} of a round"
 
 
 def test_real_links(runs: list[Run], figures: FigureFolder) -> None:

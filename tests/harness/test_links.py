@@ -144,12 +144,23 @@ def test_a_kill_while_hosts_are_made_leaves_nothing(tmp_path: Path) -> None:
 
 @needs_hosts
 @pytest.mark.usefixtures("untouched")
+def test_hosts_are_not_made_for_a_process_that_is_gone(tmp_path: Path) -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    command = [str(gone.pid) if word == str(os.getpid()) else word for word in links.prefix(1)]
+    done = subprocess.run([*command, "touch", str(tmp_path / "made")], cwd=ROOT, check=False)
+    assert done.returncode == 1
+    assert not (tmp_path / "made").exists()
+
+
+@needs_hosts
+@pytest.mark.usefixtures("untouched")
 @pytest.mark.parametrize("what", ["unplug", "remove"])
 def test_a_link_that_fails_ends_at_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     monkeypatch.setattr(launcher, "GRACE", 0.5)
     (tmp_path / "what").write_text(what)
-    with pytest.raises(RanksFailed, match="3 ranks did not finish within the limit of 6 s"):
-        launch(TOY, tmp_path, 3, 6.0, hosts=True)
+    with pytest.raises(RanksFailed, match="3 ranks did not finish within the limit of 5 s"):
+        launch(TOY, tmp_path, 3, 5.0, hosts=True)
 
 
 @needs_hosts
