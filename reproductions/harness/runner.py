@@ -14,12 +14,18 @@ from pathlib import Path
 
 from reproductions.harness.experiment import Experiment, key
 from reproductions.harness.launcher import RanksFailed, launch
+from reproductions.harness.links import OnHosts
 from reproductions.harness.provenance import provenance
 from reproductions.harness.ranks import Job
 from reproductions.harness.settings import Settings
 from reproductions.harness.store import Run, RunStore
 
 Report = Callable[[str], None]
+Deployment = tuple[bool, bool]
+
+
+class NetworkError(RuntimeError):
+    """An experiment needs a network that this session does not have; the message is one sentence that names it."""
 
 
 class Runner:
@@ -53,16 +59,20 @@ class Runner:
         """Return the runs of all experiments, in order; one launch makes those that are missing.
 
         The launch goes on with what is `planned`, so that a session of short runs starts ranks only once. Experiments
-        on dedicated ranks have a launch of their own, as large as the largest of them, and so has each mortal one.
+        on dedicated ranks and those on hosts have launches of their own, as large as the largest of them, and so has
+        each mortal one.
 
         Raises
         ------
         RanksFailed
             If the launch failed before these runs were done; what it finished stays stored.
+        NetworkError
+            If one of them needs hosts with real links, and the session did not ask for them.
         """
-        for dedicated in (False, True):
-            if missing := self.missing([e for e in experiments if not e.mortal and e.dedicated == dedicated]):
-                planned = [e for e in self.planned if not e.mortal and e.dedicated == dedicated]
+        for deployment in sorted({_deployment(e) for e in experiments if not e.mortal}):
+            if missing := self.missing([e for e in experiments if not e.mortal and _deployment(e) == deployment]):
+                self._check_network(missing[0][0])
+                planned = [e for e in self.planned if not e.mortal and _deployment(e) == deployment]
                 self.planned = [e for e in self.planned if e not in planned]
                 self._make(missing, dict((*missing, *self.missing(planned))))
         for pair in self.missing([e for e in experiments if e.mortal]):
@@ -86,12 +96,13 @@ class Runner:
             return False
         return self.store.load(key, experiment) is not None
 
+    def _check_network(self, experiment: Experiment) -> None:
+        if isinstance(experiment, OnHosts) and self.settings.network != "real":
+            raise NetworkError("it needs hosts with real links: run it with --network real (root, Linux)")
+
     def _ranks(self, experiment: Experiment) -> int:
-        return (
-            experiment.workers
-            if experiment.dedicated or experiment.mortal
-            else self.settings.processes(experiment.workers)
-        )
+        own = any(_deployment(experiment)) or experiment.mortal
+        return experiment.workers if own else self.settings.processes(experiment.workers)
 
     def _launch(self, missing: Sequence[tuple[Experiment, str]]) -> None:
         settings = self.settings
@@ -112,12 +123,18 @@ class Runner:
         try:
             (folder / "job.pickle").write_bytes(pickle.dumps(job))
             tick = _Ticker(folder, len(missing), ranks, self.report)
+            hosts = isinstance(missing[0][0], OnHosts)
             mortal = any(experiment.mortal for experiment in job.experiments)
-            launch("reproductions.harness", folder, ranks, settings.run_timeout, settings.launcher, tick, mortal)
+            launch("reproductions.harness", folder, ranks, settings.run_timeout, settings.launcher, tick, hosts, mortal)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
             for draft in (draft for _, key in missing for draft in self.store.root.glob(f".draft-{key}-*")):
                 shutil.rmtree(draft, ignore_errors=True)
+
+
+def _deployment(experiment: Experiment) -> Deployment:
+    """Return what experiments have to have in common to share a launch: hosts, and one rank for every worker."""
+    return isinstance(experiment, OnHosts), experiment.dedicated
 
 
 class _Ticker:

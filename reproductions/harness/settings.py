@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from reproductions.harness import links
+
 SCALES = ("smoke", "small", "paper")
 SEEDS = {"smoke": 8, "small": 3, "paper": 3}
 TIMEOUT = {"smoke": 1800.0, "small": 4 * 3600.0, "paper": 48 * 3600.0}
@@ -30,6 +32,7 @@ class Settings:
     seeds: int = SEEDS["smoke"]
     results: Path = Path("results")
     launcher: str | None = None
+    network: str = "modelled"
     run_timeout: float = TIMEOUT["smoke"]
     rerun: bool = False
     verdicts: Path | None = None
@@ -138,6 +141,13 @@ def _launcher(text: str) -> str:
     return text
 
 
+def _network(text: str) -> str:
+    network = _choice("modelled", "real")(text)
+    if network == "real" and (reason := links.unavailable()):
+        raise ValueError(f"is 'real', but {reason}")
+    return network
+
+
 def _flag(text: str) -> bool:
     if text.lower() not in {"0", "1", "true", "false", "yes", "no"}:
         raise ValueError(f"is {text!r}, but must be true or false")
@@ -159,6 +169,7 @@ OPTIONS = (
         _launcher,
         "CMD",
     ),
+    Option("network", "modelled (default), or real: links between network namespaces of this machine", _network),
     Option("run-timeout", "wall-clock limit of one launch of ranks, in seconds", _seconds, "S"),
     Option(
         "verdicts", "also write the verdicts to this JSON file", lambda text: Path(text).expanduser().resolve(), "FILE"
@@ -195,6 +206,8 @@ def read_settings(config: pytest.Config) -> Settings:
                 values[option.name.replace("-", "_")] = option.parse(text)
             except ValueError as error:
                 raise pytest.UsageError(f"{where} {error}") from None
+    if values.get("network") == "real" and "launcher" in values:
+        raise pytest.UsageError("--network real starts the ranks on hosts of its own: leave out --launcher")
     values.setdefault("results", _default_results(config))
     scale = values.get("scale", "smoke")
     return Settings(**({"seeds": SEEDS[scale], "run_timeout": TIMEOUT[scale]} | values))
