@@ -22,7 +22,13 @@ from reproductions.harness.settings import Settings
 Algorithm = ClusterAgreement | SharedMemoryAgreement
 
 RULES: dict[str, Rule] = {"MidExtremes": MID_EXTREMES, "ApproachExtreme": APPROACH_EXTREME}
-STRATEGIES = (Uniform(), Uniform(30), SlowestCluster(0), SplitValues(), CrashExtremes())
+STRATEGIES = {
+    "uniform": Uniform(),
+    "uniform, with crashes": Uniform(30),
+    "slowest cluster": SlowestCluster(0),
+    "split the values": SplitValues(),
+    "crash the extremes": CrashExtremes(),
+}
 SIZES = ((5, 5), (6, 3), (9, 3))  # n and m
 COORDINATES = 3
 FEWER = 3  # executions with ApproachExtreme: its 73 rounds inside each round take long
@@ -93,7 +99,9 @@ class Agreement(Experiment):
 def grid(settings: Settings) -> list[Agreement]:
     """Return algorithm 3 with both rules against all adversaries, with as many crashes as it tolerates."""
     runs = []
-    for (name, rule), (n, m), strategy in ((r, s, a) for r in RULES.items() for s in SIZES for a in STRATEGIES):
+    for (name, rule), (n, m), strategy in (
+        (r, s, a) for r in RULES.items() for s in SIZES for a in STRATEGIES.values()
+    ):
         mid = name == "MidExtremes"
         if not mid and (n, m) == SIZES[-1]:
             continue

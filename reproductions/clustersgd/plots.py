@@ -31,7 +31,7 @@ def draw_factors(runs: Sequence[Run], figures: FigureFolder) -> None:
         worst = (agreements.worst_shared if shared else agreements.worst_clustered)(rule).contraction
         most = worst if shared else (points.midext_bound(1 / 6), points.approach_bound(1 / 10))[name[0] == "A"]
         reached = [
-            (str(_agreement(run).strategy), float(run.series("contraction").max()))
+            (_adversary(run), float(run.series("contraction").max()))
             for run in runs
             if _agreement(run).role == name and isinstance(_agreement(run).algorithm, SharedMemoryAgreement) == shared
         ]
@@ -65,15 +65,15 @@ def draw_rounds(runs: Sequence[Run], figures: FigureFolder) -> None:
     rows: list[tuple[str, str, int, float]] = []
     for axis, (name, rule) in zip(axes, RULES.items(), strict=True):
         most = 1
-        for strategy, colour, style in zip(
-            agreements.STRATEGIES, COLOURS[1:], ("o-", "s-", "v--", "x:", "^-"), strict=False
+        for (adversary, strategy), colour, style in zip(
+            agreements.STRATEGIES.items(), COLOURS[1:], ("o-", "s-", "v--", "x:", "^-"), strict=False
         ):
             chosen = [run for run in runs if _agreement(run).role == name and _agreement(run).strategy == strategy]
             clustered = [run for run in chosen if not isinstance(_agreement(run).algorithm, SharedMemoryAgreement)]
             sizes = np.array([[1.0, *run.series("diameter")] for run in clustered]).max(axis=0)
             most = len(sizes) - 1
-            axis.semilogy(np.where(sizes > 1e-12, sizes, np.nan), style, ms=4, color=colour, label=str(strategy))
-            rows += [(name, str(strategy), r, float(size)) for r, size in enumerate(sizes)]
+            axis.semilogy(np.where(sizes > 1e-12, sizes, np.nan), style, ms=4, color=colour, label=adversary)
+            rows += [(name, adversary, r, float(size)) for r, size in enumerate(sizes)]
         attained = agreements.worst_clustered(rule).contraction
         axis.semilogy([0, 1], [1.0, attained], "k:D", ms=4, label="worst execution of one round")
         axis.semilogy(
@@ -123,3 +123,8 @@ def draw_theorem1(runs: Sequence[Run], s: moments.Setting, figures: FigureFolder
 def _agreement(run: Run) -> Agreement:
     assert isinstance(run.experiment, Agreement)
     return run.experiment
+
+
+def _adversary(run: Run) -> str:
+    strategy = _agreement(run).strategy
+    return next((name for name, known in agreements.STRATEGIES.items() if known == strategy), type(strategy).__name__)

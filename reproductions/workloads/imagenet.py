@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from algorithms.streams import torch_seed
-from reproductions.workloads.base import DataError, Indices, evaluating, missing
+from reproductions.workloads.base import DataError, Indices, missing
+from reproductions.workloads.images import Batches, Classification
 
 if TYPE_CHECKING:
     from torchvision.datasets import ImageFolder
@@ -74,7 +74,7 @@ class ImageNet:
 
 
 @dataclass(frozen=True, eq=False)
-class FolderTask:
+class FolderTask(Classification):
     """Classification of image files, which are read when they are needed; see `base.Task`."""
 
     train: ImageFolder
@@ -106,36 +106,19 @@ class FolderTask:
             torch.manual_seed(torch_seed(seed, "augment", worker, step))
             return self._read(self.train, indices.tolist(), crop)
 
-    def loss(self, output: Tensor, target: Tensor) -> Tensor:
-        """Return the mean cross entropy in nats."""
-        return functional.cross_entropy(output, target)
+    def _train(self) -> Batches:
+        return self._in_order(self.train)
 
-    def evaluate(self, model: nn.Module) -> dict[str, float]:
-        """Return the mean ``test_loss`` in nats and the top-1 ``test_accuracy`` in [0, 1] on the folder val."""
-        loss, accuracy = self._scores(model, self.test)
-        return {"test_loss": loss, "test_accuracy": accuracy}
+    def _test(self) -> Batches:
+        return self._in_order(self.test)
 
-    def training_scores(self, model: nn.Module) -> tuple[float, float]:
-        """Return mean loss and accuracy on the training images, cropped at their centre."""
-        return self._scores(model, self.train)
-
-    def training_loss(self, model: nn.Module) -> float:
-        """See `base.Task.training_loss`."""
-        return self.training_scores(model)[0]
-
-    def _scores(self, model: nn.Module, images: ImageFolder) -> tuple[float, float]:
+    def _in_order(self, images: ImageFolder) -> Batches:
         from torchvision.transforms import v2
 
         centre = v2.Compose([v2.Resize(self.pixels * 8 // 7, antialias=True), v2.CenterCrop(self.pixels)])
-        loss = right = 0.0
-        with evaluating(model) as device:
-            for first in range(0, len(images.samples), _EVALUATION_BATCH):
-                part = list(range(len(images.samples)))[first : first + _EVALUATION_BATCH]
-                x, y = (tensor.to(device) for tensor in self._read(images, part, centre))
-                output = model(x)
-                loss += float(functional.cross_entropy(output, y, reduction="sum"))
-                right += float((output.argmax(dim=1) == y).sum())
-        return loss / len(images.samples), right / len(images.samples)
+        count = len(images.samples)
+        for first in range(0, count, _EVALUATION_BATCH):
+            yield self._read(images, list(range(first, min(first + _EVALUATION_BATCH, count))), centre)
 
     def _read(self, images: ImageFolder, indices: list[int], transform: nn.Module) -> tuple[Tensor, Tensor]:
         from torchvision.transforms.v2 import functional as vision

@@ -1,8 +1,8 @@
-"""Image classification: what digits and CIFAR-10 share."""
+"""Image classification: what digits, CIFAR-10 and ImageNet share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -17,6 +17,9 @@ from algorithms.streams import stream
 from reproductions.workloads.base import Indices, evaluating
 
 Pixels = NDArray[np.uint8]
+Batches = Iterator[tuple[Tensor, Tensor]]
+"""Images (B, C, H, W) and class indices (B,)."""
+
 _EVALUATION_BATCH = 500  # keeps the activations of a ResNet near the cache
 
 
@@ -27,8 +30,47 @@ class Images(NamedTuple):
     labels: NDArray[np.int64]
 
 
+class Classification:
+    """What `base.Task` asks of any classification: loss and accuracy over the batches of `_train` and `_test`."""
+
+    def loss(self, output: Tensor, target: Tensor) -> Tensor:
+        """Return the mean cross entropy in nats."""
+        return functional.cross_entropy(output, target)
+
+    def evaluate(self, model: nn.Module) -> dict[str, float]:
+        """Return the mean ``test_loss`` in nats and the top-1 ``test_accuracy`` in [0, 1]."""
+        loss, accuracy = _scores(model, self._test())
+        return {"test_loss": loss, "test_accuracy": accuracy}
+
+    def training_scores(self, model: nn.Module) -> tuple[float, float]:
+        """Return the mean cross entropy in nats and the accuracy on the training images, not augmented."""
+        return _scores(model, self._train())
+
+    def training_loss(self, model: nn.Module) -> float:
+        """Return the mean cross entropy on the training images, not augmented, in nats."""
+        return self.training_scores(model)[0]
+
+    def _train(self) -> Batches:
+        raise NotImplementedError
+
+    def _test(self) -> Batches:
+        raise NotImplementedError
+
+
+def _scores(model: nn.Module, batches: Batches) -> tuple[float, float]:
+    loss = right = 0.0
+    count = 0
+    with evaluating(model) as device:
+        for images, labels in batches:
+            output, target = model(images.to(device)), labels.to(device)
+            loss += float(functional.cross_entropy(output, target, reduction="sum"))
+            right += float((output.argmax(dim=1) == target).sum())
+            count += len(labels)
+    return loss / count, right / count
+
+
 @dataclass(frozen=True, eq=False)
-class ImageTask:
+class ImageTask(Classification):
     """Classification of images; see `base.Task`.
 
     Inputs are float32 (B, C, H, W) in channels_last format: pixels, less the mean training image, over `scale`.
@@ -81,33 +123,16 @@ class ImageTask:
             pixels = self.augment(pixels, stream(seed, "augment", worker, step))
         return self._input(pixels), torch.from_numpy(self.train.labels[indices])
 
-    def loss(self, output: Tensor, target: Tensor) -> Tensor:
-        """Return the mean cross entropy in nats."""
-        return functional.cross_entropy(output, target)
+    def _train(self) -> Batches:
+        return self._in_order(self.train)
 
-    def evaluate(self, model: nn.Module) -> dict[str, float]:
-        """Return the mean ``test_loss`` in nats and ``test_accuracy`` in [0, 1]."""
-        loss, accuracy = self._scores(model, self.test)
-        return {"test_loss": loss, "test_accuracy": accuracy}
+    def _test(self) -> Batches:
+        return self._in_order(self.test)
 
-    def training_scores(self, model: nn.Module) -> tuple[float, float]:
-        """Return the mean cross entropy in nats and the accuracy on the training images as they are."""
-        return self._scores(model, self.train)
-
-    def training_loss(self, model: nn.Module) -> float:
-        """Return the mean cross entropy of the training images as they are, in nats."""
-        return self.training_scores(model)[0]
-
-    def _scores(self, model: nn.Module, images: Images) -> tuple[float, float]:
-        loss = right = 0.0
-        with evaluating(model) as device:
-            for start in range(0, len(images.labels), _EVALUATION_BATCH):
-                part = slice(start, start + _EVALUATION_BATCH)
-                output = model(self._input(images.pixels[part]).to(device))
-                target = torch.from_numpy(images.labels[part]).to(device)
-                loss += float(functional.cross_entropy(output, target, reduction="sum"))
-                right += float((output.argmax(dim=1) == target).sum())
-        return loss / len(images.labels), right / len(images.labels)
+    def _in_order(self, images: Images) -> Batches:
+        for start in range(0, len(images.labels), _EVALUATION_BATCH):
+            part = slice(start, start + _EVALUATION_BATCH)
+            yield self._input(images.pixels[part]), torch.from_numpy(images.labels[part])
 
     def _input(self, pixels: Pixels) -> Tensor:
         values = pixels - self.mean
