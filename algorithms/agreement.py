@@ -131,8 +131,10 @@ def squared_distances(values: Sequence[Vector]) -> NDArray[np.float64]:
         If a vector is not finite or a squared distance overflows.
     """
     products: NDArray[np.float64] = np.zeros((len(values), len(values)))
-    for block in _differences(values, values[0]):
-        products += block @ block.T
+    others = values[1:] or values  # the first differs from itself by nothing
+    of_others = products[-len(others) :, -len(others) :]
+    for block in _differences(others, values[0]):
+        of_others += block @ block.T
     squares = np.diagonal(products)
     _check_distances(squares)
     return squares[:, None] + squares - 2 * products
