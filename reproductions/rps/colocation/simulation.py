@@ -195,7 +195,7 @@ def _injections(
     packets = np.flatnonzero(~messages.reliable[owner])
     message = owner[packets]
     firsts = np.cumsum(counts) - counts
-    at: Integers = messages.start[message] + (packets - firsts[message]) * messages.gap[message]
+    at = np.asarray(messages.start[message] + (packets - firsts[message]) * messages.gap[message], np.int64)
     if late is not None:
         at = at + (late[: len(packets)] * messages.jitter[message]).astype(np.int64)
     order = np.argsort(at, kind="stable")

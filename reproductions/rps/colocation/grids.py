@@ -1,0 +1,51 @@
+"""The points of figures 6 and 7: rates of web messages and degrees of prioritization."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from reproductions.harness.settings import Settings
+from reproductions.harness.store import Run
+from reproductions.rps.colocation.experiment import Colocation, Scene
+from reproductions.rps.colocation.traffic import Web
+
+RATES = (2000, 5000, 10_000)  # figure 6
+DEGREES = (0.0, 0.25, 0.5, 0.75, 1.0)  # fractions of the web messages with priority
+ROUNDS = {"smoke": 1, "small": 4, "paper": 16}
+MORE = {200: 4, 1000: 2, 2000: 4}  # rounds in the place of one: few messages, and the rate at which 10 % loss occurs
+
+
+def scene(rate: float, degree: float) -> Scene:
+    """Return the stated system at one rate of web messages and one degree."""
+    return Scene(Web(rate, marked=degree))
+
+
+def point(settings: Settings, scene: Scene, seeds: Sequence[int] | None = None) -> list[Colocation]:
+    """Return the runs of a scene, one a seed; there are more where rounds are short."""
+    rounds = ROUNDS[settings.scale] * MORE.get(int(scene.web.rate), 1)
+    return [Colocation(scene, rounds, seed) for seed in (seeds or settings.fewer_seeds())]
+
+
+def table(runs: Sequence[Run]) -> pd.DataFrame:
+    """Return one row a run: rate, degree and seed, and the mean over rounds of every metric."""
+    rows = []
+    for run in runs:
+        experiment = run.experiment
+        assert isinstance(experiment, Colocation)
+        web = experiment.scene.web
+        means = run.frame.groupby("metric")["value"].mean()
+        rows.append({"rate": web.rate, "degree": web.marked, "seed": experiment.seed} | means.to_dict())
+    return pd.DataFrame(rows)
+
+
+def by_degree(table: pd.DataFrame, metric: str, rate: float) -> pd.DataFrame:
+    """Return a metric at one rate: a row for every seed, a column for every degree."""
+    return table[table["rate"] == rate].pivot(index="seed", columns="degree", values=metric)
+
+
+def speed_ups(table: pd.DataFrame, rate: float) -> pd.DataFrame:
+    """Return how much faster messages are through than without prioritization, seed by seed."""
+    times = by_degree(table, "completion_ms", rate)
+    return times.rdiv(times[0.0], axis="index")
