@@ -17,6 +17,8 @@ from reproductions.rps.colocation.ports import AT_HOST, LEARNING, WEB
 from reproductions.rps.colocation.simulation import Fabric, Messages, Outcome, simulate
 from reproductions.rps.colocation.traffic import PHASES, Learning, Web
 
+Unit = Literal["packet", "block"]
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -121,7 +123,7 @@ class Colocated:
     scene: Scene
     rounds: int
     seed: int
-    unit: Literal["packet", "block"] = "packet"
+    unit: Unit = "packet"
 
     @cached_property
     def trace(self) -> Trace:

@@ -14,6 +14,7 @@ from reproductions.rps.colocation.traffic import Web
 RATES = (2000, 5000, 10_000)  # figure 6
 DEGREES = (0.0, 0.25, 0.5, 0.75, 1.0)  # fractions of the web messages with priority
 ROUNDS = {"smoke": 1, "small": 4, "paper": 16}
+FEWEST = 5  # seeds
 MORE = {200: 4, 1000: 2, 2000: 4}  # rounds in the place of one: few messages, and the rate at which 10 % loss occurs
 
 
@@ -23,9 +24,10 @@ def scene(rate: float, degree: float) -> Scene:
 
 
 def point(settings: Settings, scene: Scene, seeds: Sequence[int] | None = None) -> list[Colocation]:
-    """Return the runs of a scene, one a seed; there are more where rounds are short."""
+    """Return the runs of a scene, one a seed: at least `FEWEST` at any scale, for rounds cost little."""
+    chosen = seeds or range(max(FEWEST, len(settings.fewer_seeds())))
     rounds = ROUNDS[settings.scale] * MORE.get(int(scene.web.rate), 1)
-    return [Colocation(scene, rounds, seed) for seed in (seeds or settings.fewer_seeds())]
+    return [Colocation(scene, rounds, seed) for seed in chosen]
 
 
 def table(runs: Sequence[Run]) -> pd.DataFrame:
