@@ -73,8 +73,8 @@ class Colocation(Experiment):
 
     @property
     def workers(self) -> int:
-        """One rank simulates all servers."""
-        return 1
+        """Number of servers, all of which one rank simulates."""
+        return self.scene.fabric.servers
 
     @property
     def cost(self) -> float:

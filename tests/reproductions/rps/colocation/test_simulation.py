@@ -160,6 +160,21 @@ def test_learning_alone_loses_nothing_and_seeds_repeat() -> None:
     assert len(first) != len(other) or (first != other).any()
 
 
+def test_with_full_priority_the_service_hardly_sees_the_learning() -> None:
+    fabric, learning = Fabric(), Learning(parameters=200_000)
+    rounds = learning.messages(fabric, 0, 0)
+
+    def seconds(marked: float, beside: bool) -> float:
+        web = Web(2000, marked=marked).messages(fabric, learning.period(16), 0, 0)
+        taken = simulate(fabric, rounds + web if beside else web).seconds
+        return float(taken[-len(web.start) :].mean())
+
+    alone = seconds(1.0, beside=False)
+    # every time the upper class starts anew, it waits for no more than the packet of learning that is in service
+    assert alone < seconds(1.0, beside=True) < alone + 3 * 2 * SERVICE / SECOND
+    assert seconds(0.0, beside=True) > 1.5 * alone
+
+
 def test_wrong_shares_and_rates_are_refused() -> None:
     with pytest.raises(ValueError, match="share of the upper class is 0"):
         Fabric(share=0.0)
