@@ -17,11 +17,11 @@ from reproductions.harness.decisions import all_of
 from reproductions.harness.figures import FigureFolder, panels
 from reproductions.harness.plugin import decides
 from reproductions.harness.settings import Settings
-from reproductions.harness.statistics import increasing, mean_interval
+from reproductions.harness.statistics import increasing
 from reproductions.harness.store import Run
 from reproductions.harness.verdicts import Decider
 from reproductions.rps.colocation.experiment import Colocation
-from reproductions.rps.colocation.grids import point, scene, table
+from reproductions.rps.colocation.grids import draw, point, scene, table
 
 TARGETS = (2.0, 5.0, 10.0)  # milliseconds
 DEGREES = (0.0, 0.5, 1.0)
@@ -51,10 +51,16 @@ def capacities(found: pd.DataFrame, target: float) -> pd.DataFrame:
     return frame.assign(factor=frame["rate"] / frame["seed"].map(base), target=target)
 
 
+def _sides(found: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return losses and ratios of capacities: a row for every seed, a column for every degree."""
+    losses, factors = (found.pivot(index="seed", columns="degree", values=name) for name in ("learning_loss", "factor"))
+    return losses, factors
+
+
 def _decide(claim: Decider, runs: Sequence[Run], target: float) -> None:
     """Decide that both the loss of learning and the capacity rise with every degree."""
     found = capacities(table(runs), target)
-    sides = [found.pivot(index="seed", columns="degree", values=name) for name in ("learning_loss", "factor")]
+    sides = _sides(found)
     decision = all_of(*(increasing([side[degree] for degree in DEGREES]) for side in sides))
     loss, factor = (side[1.0].mean() for side in sides)
     claim.decide(decision, f"x{factor:.2f} messages at {loss:.0%} loss, x1 at {sides[0][0.0].mean():.1%}", runs)
@@ -85,20 +91,8 @@ def test_figure7(runs: list[Run], figures: FigureFolder) -> None:
         left.axhline(target, color="grey", ls=":", lw=1)
     frame = pd.concat([capacities(found, target) for target in TARGETS])
     for target in TARGETS:
-        part = frame[frame["target"] == target]
-        x, y = (
-            [mean_interval(part[part["degree"] == d][name]) for d in DEGREES] for name in ("learning_loss", "factor")
-        )
-        halves = [[i.high - i.estimate for i in side] for side in (x, y)]
-        right.errorbar(
-            [i.estimate for i in x],
-            [i.estimate for i in y],
-            halves[1],
-            halves[0],
-            marker="o",
-            ms=4,
-            label=f"{target:g}",
-        )
+        losses, factors = _sides(frame[frame["target"] == target])
+        draw(right, losses, factors, f"{target:g}")
     left.set(xlabel="web messages a second", ylabel="mean completion time (ms)", xscale="log", yscale="log")
     left.legend(title="messages with priority", fontsize=8)
     right.set(xlabel="packets of learning lost", ylabel="messages in the same time, ratio", yscale="log")

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from reproductions.harness.settings import Settings
+from reproductions.harness.statistics import mean_interval
 from reproductions.harness.store import Run
 from reproductions.rps.colocation.experiment import Colocation, Scene
 from reproductions.rps.colocation.traffic import Web
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 RATES = (2000, 5000, 10_000)  # figure 6
 DEGREES = (0.0, 0.25, 0.5, 0.75, 1.0)  # fractions of the web messages with priority
@@ -51,3 +56,11 @@ def speed_ups(table: pd.DataFrame, rate: float) -> pd.DataFrame:
     """Return how much faster messages are through than without prioritization, seed by seed."""
     times = by_degree(table, "completion_ms", rate)
     return times.rdiv(times[0.0], axis="index")
+
+
+def draw(axis: Axes, losses: pd.DataFrame, values: pd.DataFrame, label: str) -> None:
+    """Draw the means of every degree with their intervals in both directions."""
+    x, y = ([mean_interval(frame[degree]) for degree in frame] for frame in (losses, values))
+    halves = [[interval.high - interval.estimate for interval in side] for side in (y, x)]
+    centres = [[interval.estimate for interval in side] for side in (x, y)]
+    axis.errorbar(centres[0], centres[1], yerr=halves[0], xerr=halves[1], marker="o", ms=4, label=label)
