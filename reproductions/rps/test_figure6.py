@@ -43,7 +43,7 @@ def _order(claim: Decider, runs: Sequence[Run], rate: float) -> None:
     """Decide that learning loses more and messages are faster through with every degree."""
     found = table(runs)
     losses, speeds = by_degree(found, "learning_loss", rate), speed_ups(found, rate)
-    decision = all_of(*(increasing([frame[degree] for degree in DEGREES]) for frame in (losses, speeds)))
+    decision = all_of(*(increasing([frame[degree] for degree in DEGREES]) for frame in (speeds, losses)))
     first, last = (f"{losses[degree].mean():.1%}" for degree in (0.0, 1.0))
     claim.decide(decision, f"x1 at {first} to x{speeds[1.0].mean():.2f} at {last} loss", runs)
 
@@ -128,7 +128,7 @@ def test_figure6(settings: Settings, runs: list[Run], figures: FigureFolder) -> 
     axes[0].axvline(LOSS, color="grey", ls=":", lw=1)
     axes[0].set(ylabel="speed-up of web messages", title="against no prioritization")
     axes[1].set(ylabel="mean completion time (ms)", title="packet simulation, 16 servers")
-    axes[1].legend(title="messages a second", fontsize=8, loc="upper right")
+    axes[1].legend(title="messages a second", fontsize=8, loc="lower right")
     for axis in axes:
         axis.set(xlabel="packets of learning lost", yscale="log")
         axis.xaxis.set_major_formatter("{x:.0%}")
