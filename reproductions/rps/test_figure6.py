@@ -128,7 +128,7 @@ def test_figure6(settings: Settings, runs: list[Run], figures: FigureFolder) -> 
     axes[0].axvline(LOSS, color="grey", ls=":", lw=1)
     axes[0].set(ylabel="speed-up of web messages", title="against no prioritization")
     axes[1].set(ylabel="mean completion time (ms)", title="packet simulation, 16 servers")
-    axes[1].legend(title="messages a second", fontsize=8, loc="lower right")
+    axes[0].legend(title="messages a second", fontsize=7, title_fontsize=7, loc="upper center", bbox_to_anchor=(0.7, 1))
     for axis in axes:
         axis.set(xlabel="packets of learning lost", yscale="log")
         axis.xaxis.set_major_formatter("{x:.0%}")

@@ -21,7 +21,7 @@ def run(
     Parameters
     ----------
     net
-        See `ports.Network`.
+        See `ports.State`.
     opening
         Reliable messages in the order of their start.
     injected, at

@@ -12,7 +12,7 @@ import heapq
 from typing import Any
 
 from algorithms.compiled import kernel
-from reproductions.rps.colocation.ports import ACKNOWLEDGED, IN_FLIGHT, MISSING, WAITING_TO_BE_SENT, enter, take_node
+from reproductions.rps.colocation.ports import ACKNOWLEDGED, IN_FLIGHT, MISSING, enter, take_node
 
 REORDERING = 3  # acknowledged later packets that give a packet up
 DOUBLINGS = 6  # of the floor, the longest timeout that doubling leads to
@@ -62,7 +62,7 @@ def expire(net: Any, m: int, now: int, floor: int, timers: Any, nanoseconds: int
     if message.deadline <= now:
         message.threshold = max(message.window / 2, 2.0)
         message.window = 1.0
-        message.limit_reached = message.transmissions
+        message.recovery = message.transmissions
         message.timeout = min(2 * message.timeout, floor << DOUBLINGS)
         message.deadline = now + message.timeout
         for p in range(message.first, message.first + message.packets):
@@ -107,10 +107,10 @@ def _give_up(net: Any, message: Any, acknowledged: int) -> None:
             packet.state = MISSING
             message.missing += 1
             message.outstanding -= 1
-            if packet.transmission >= message.limit_reached:
+            if packet.transmission >= message.recovery:
                 message.threshold = max(message.window / 2, 2.0)
                 message.window = message.threshold
-                message.limit_reached = message.transmissions
+                message.recovery = message.transmissions
 
 
 @kernel
@@ -122,6 +122,3 @@ def _time_out_after(message: Any, rtt: int, floor: int) -> None:
         message.deviation += (abs(rtt - message.mean_rtt) - message.deviation) / 4
         message.mean_rtt += (rtt - message.mean_rtt) / 8
     message.timeout = int(message.mean_rtt + max(4 * message.deviation, floor))
-
-
-assert WAITING_TO_BE_SENT == 0  # what zeroed records say

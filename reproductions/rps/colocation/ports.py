@@ -18,11 +18,12 @@ NONE = np.int32(-1)
 UPPER, LOWER = 0, 1  # queues of a port
 WEB, LEARNING = 0, 1  # kinds of traffic
 AT_HOST, AT_SWITCH = 0, 1
-WAITING_TO_BE_SENT, IN_FLIGHT, MISSING, ACKNOWLEDGED = 0, 1, 2, 3  # what a reliable sender knows of a packet
+IN_FLIGHT, MISSING, ACKNOWLEDGED = 1, 2, 3  # what a reliable sender knows of a packet; 0 until it is sent
 
+# `recovery`: transmissions that were made when the window was last reduced; `fresh`: packets sent at least once
 MESSAGE = np.dtype(
     [
-        *((name, np.int64) for name in ("start", "finish", "timeout", "deadline", "limit_reached")),
+        *((name, np.int64) for name in ("start", "finish", "timeout", "deadline", "recovery")),
         *((name, np.float64) for name in ("window", "threshold", "mean_rtt", "deviation")),
         *((name, np.int32) for name in ("source", "destination", "kind", "queue", "first", "packets")),
         *(
@@ -50,7 +51,7 @@ QUEUE = np.dtype(
 )
 
 
-class Network(NamedTuple):
+class State(NamedTuple):
     """State of a simulation.
 
     Attributes
@@ -82,6 +83,8 @@ class Network(NamedTuple):
 def take_node(net: Any, packet: int, transmission: int) -> Any:
     """Return a node for one transmission of a packet."""
     node = net.cursor[0]
+    if node < 0:
+        raise MemoryError("more packets are on their way at once than twice all packets of all messages")
     net.cursor[0] = net.nodes[node].next
     net.nodes[node].packet = packet
     net.nodes[node].transmission = transmission

@@ -13,10 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from reproductions.rps.colocation import ports
 from reproductions.rps.colocation.events import run
-from reproductions.rps.colocation.ports import NEVER, NONE, Network
+from reproductions.rps.colocation.ports import NEVER, NONE, State
 
 Integers = NDArray[np.int64]
 SECOND = 1_000_000_000  # in nanoseconds, the unit of all times
+MOST_SERVERS = 62  # `events` numbers two events of each and four more in seven bits
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,8 @@ class Fabric:
     def __post_init__(self) -> None:
         if not 0 < self.share <= 1:
             raise ValueError(f"the share of the upper class is {self.share}, but it must lie in (0, 1]")
+        if not 2 <= self.servers <= MOST_SERVERS:
+            raise ValueError(f"a fabric has from 2 to {MOST_SERVERS} servers, not {self.servers}")
         if 8 * SECOND % self.bandwidth:
             raise ValueError(f"the time of a byte at {self.bandwidth} bit/s is no whole number of nanoseconds")
 
@@ -202,7 +205,7 @@ def _injections(
     return packets[order], at[order]
 
 
-def _network(fabric: Fabric, messages: Messages, counts: Integers) -> Network:
+def _network(fabric: Fabric, messages: Messages, counts: Integers) -> State:
     total, n = int(counts.sum()), fabric.servers
     records = np.zeros(len(counts), ports.MESSAGE)
     for name in ("start", "source", "destination", "kind", "queue", "reliable"):
@@ -213,11 +216,11 @@ def _network(fabric: Fabric, messages: Messages, counts: Integers) -> Network:
     packets["size"] = fabric.packet
     packets["size"][np.cumsum(counts) - 1] = messages.nbytes - (counts - 1) * fabric.packet
     nodes = np.zeros(2 * total + 1000, ports.NODE)  # transmissions on their way, of which each packet has few
-    nodes["next"] = np.arange(1, len(nodes) + 1)
+    nodes["next"][:-1], nodes["next"][-1] = np.arange(1, len(nodes)), NONE
     places, queues = np.zeros(2 * n, ports.PORT), np.zeros((2 * n, 2), ports.QUEUE)
     places["limit"][:n], places["limit"][n:] = fabric.host_queue, fabric.switch_queue
     places["serving"] = queues["head"] = NONE
-    return Network(
+    return State(
         next_event=np.full(2 * n + 4, NEVER, np.int64),
         messages=records,
         packets=packets,
@@ -231,7 +234,7 @@ def _network(fabric: Fabric, messages: Messages, counts: Integers) -> Network:
     )
 
 
-def _outcome(fabric: Fabric, net: Network, counts: Integers, events: int) -> Outcome:
+def _outcome(fabric: Fabric, net: State, counts: Integers, events: int) -> Outcome:
     records, packets = net.messages, net.packets
     taken = (records["finish"] - records["start"]) / SECOND + fabric.delay
     return Outcome(
@@ -250,7 +253,7 @@ def _outcome(fabric: Fabric, net: Network, counts: Integers, events: int) -> Out
     )
 
 
-def _held(net: Network) -> Integers:
+def _held(net: State) -> Integers:
     """Add up the bytes in queues and in service, by kind of traffic."""
     kinds = net.messages["kind"]
     held = np.zeros(2, np.int64)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from algorithms.streams import stream
 from reproductions.harness.statistics import mean_interval
-from reproductions.rps.colocation.ports import LEARNING, LOWER, UPPER, WEB
+from reproductions.rps.colocation import simulation
+from reproductions.rps.colocation.ports import LEARNING, LOWER, NONE, UPPER, WEB, State
 from reproductions.rps.colocation.simulation import SECOND, Fabric, Messages, Outcome, simulate
 from reproductions.rps.colocation.traffic import Learning, Web
 from tests.reproductions.rps.colocation import reference
@@ -175,7 +177,22 @@ def test_with_full_priority_the_service_hardly_sees_the_learning() -> None:
     assert seconds(0.0, beside=True) > 1.5 * alone
 
 
+def test_too_many_packets_on_their_way_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = simulation._network
+
+    def few_nodes(*arguments: Any) -> State:
+        net = whole(*arguments)
+        net.nodes["next"][5] = NONE
+        return net
+
+    monkeypatch.setattr(simulation, "_network", few_nodes)
+    with pytest.raises(MemoryError, match="more packets are on their way"):
+        simulate(Fabric(), colocated())
+
+
 def test_wrong_shares_and_rates_are_refused() -> None:
+    with pytest.raises(ValueError, match="from 2 to 62 servers, not 63"):
+        Fabric(servers=63)
     with pytest.raises(ValueError, match="share of the upper class is 0"):
         Fabric(share=0.0)
     with pytest.raises(ValueError, match="whole number of nanoseconds"):
