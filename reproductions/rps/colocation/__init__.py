@@ -1,0 +1,1 @@
+"""Section 7: a web service and learning traffic behind one switch, packet by packet."""
