@@ -117,9 +117,8 @@ def _draw(found: Mapping[Convex, list[Run]], panel: str, settings: Settings, fig
     workload = next(iter(found)).workload.name
     name = PANELS[panel] if settings.scale != "smoke" else f"{workload}, stand-in for {PANELS[panel]}"
     draw(left, frame)
-    draw(
-        right, frame.groupby(["label", "step"], as_index=False, sort=False).agg({"value": "median"})
-    )  # bands would hide it
+    medians = frame.groupby(["label", "step"], as_index=False, sort=False).agg({"value": "median"})
+    draw(right, medians)  # without bands, which would hide it
     for axis in (left, right):
         axis.set(xlabel="SGD steps of the fixed node (2 x parallel time)")
     left.set(yscale="log", ylabel="test loss of the fixed node")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,7 +31,7 @@ class Images(NamedTuple):
     labels: NDArray[np.int64]
 
 
-class Classification:
+class Classification(ABC):
     """What `base.Task` asks of any classification: loss and accuracy over the batches of `_train` and `_test`."""
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
@@ -50,11 +51,13 @@ class Classification:
         """Return the mean cross entropy on the training images, not augmented, in nats."""
         return self.training_scores(model)[0]
 
+    @abstractmethod
     def _train(self) -> Batches:
-        raise NotImplementedError
+        """Return the training images in order, not augmented."""
 
+    @abstractmethod
     def _test(self) -> Batches:
-        raise NotImplementedError
+        """Return the test images in order."""
 
 
 def _scores(model: nn.Module, batches: Batches) -> tuple[float, float]:
