@@ -18,6 +18,8 @@ from torch import Tensor
 if TYPE_CHECKING:
     from mpi4py import MPI
 
+    from reproductions.harness.room import Room
+
 
 @dataclass
 class Context:
@@ -37,6 +39,12 @@ class Context:
         Seconds between checkpoints.
     on_progress
         Called on rank 0 with the finished fraction of this experiment.
+    announce
+        Shows the user a line that stays; only the first rank of a launch is heard.
+    room
+        Memory for the plans of runs, see `reproductions.harness.memory.planned`; None to make none.
+    streams
+        Replicas whose gradients a GPU computes side by side.
     """
 
     comm: MPI.Comm | None = None
@@ -45,6 +53,9 @@ class Context:
     checkpoints: Path | None = None
     checkpoint_every: float = 120.0
     on_progress: Callable[[float], None] = lambda fraction: None
+    announce: Callable[[str], None] = lambda text: None
+    room: Room | None = None
+    streams: int = 4
     rows: list[tuple[int, str, float]] = field(default_factory=list)
     notes: dict[str, Any] = field(default_factory=dict)
     _last: float = field(default_factory=time.monotonic)
@@ -53,6 +64,11 @@ class Context:
     def rank(self) -> int:
         """Rank of this process."""
         return self.comm.Get_rank() if self.comm else 0
+
+    @property
+    def ranks(self) -> int:
+        """Number of ranks that share the experiment."""
+        return self.comm.Get_size() if self.comm else 1
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
         """Record metrics of a step; call it with the same values on every rank."""

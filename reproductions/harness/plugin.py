@@ -13,6 +13,7 @@ from reproductions.harness.claims import ClaimsError, load_claims
 from reproductions.harness.experiment import Experiment
 from reproductions.harness.figures import FigureFolder
 from reproductions.harness.links import OnHosts
+from reproductions.harness.memory import DoesNotFit
 from reproductions.harness.runner import NetworkError, Runner, duration
 from reproductions.harness.settings import Settings, add_options, read_settings
 from reproductions.harness.store import Run
@@ -43,7 +44,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Read the options, before anything is collected."""
     config.addinivalue_line("markers", "claim(id): the claim of the claims file beside the test that it decides")
     config.stash[SETTINGS] = read_settings(config)
-    config.stash[RUNNER] = Runner(config.stash[SETTINGS], _ProgressLine(config))
+    line = _ProgressLine(config)
+    config.stash[RUNNER] = Runner(config.stash[SETTINGS], line, line.announce)
     config.stash[VERDICTS], config.stash[ORDER] = {}, {}
 
 
@@ -137,7 +139,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     verdict = item.config.stash[VERDICTS].get(marker.args[0]) if marker else None
     if verdict is None or verdict.verdict != "crashed":
         return report  # type: ignore[return-value]
-    if call.excinfo is not None and report.skipped:
+    refused = call.excinfo is not None and isinstance(call.excinfo.value.__cause__, DoesNotFit)
+    if call.excinfo is not None and (report.skipped or refused):
         verdict.verdict, verdict.reason = "not run", str(call.excinfo.value)
     elif call.excinfo is not None:
         verdict.reason = f"{call.excinfo.typename}: {call.excinfo.value}"
@@ -155,13 +158,18 @@ def settings(request: pytest.FixtureRequest) -> Settings:
 
 @pytest.fixture(scope="session")
 def run(request: pytest.FixtureRequest) -> Callable[[Sequence[Experiment]], list[Run]]:
-    """Run a grid of experiments in one launch of ranks; skip the test if their data or network are not here."""
+    """Run a grid of experiments in one launch of ranks; skip the test if their data or network are not here.
+
+    If they do not fit into memory, which an option changes, the test fails with the sentence that names it.
+    """
 
     def run_or_skip(experiments: Sequence[Experiment]) -> list[Run]:
         try:
             return request.config.stash[RUNNER].run(experiments)
         except (DataError, NetworkError) as error:
             pytest.skip(str(error))
+        except DoesNotFit as error:
+            raise pytest.fail.Exception(str(error), pytrace=False) from error
 
     return run_or_skip
 
@@ -225,11 +233,25 @@ class _ProgressLine:
         self.config, self.every, self.last = config, every, time.monotonic()
 
     def __call__(self, line: str) -> None:
-        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
-        tty = reporter is not None and reporter.isatty
-        if reporter is None or time.monotonic() - self.last < (0.5 if tty else self.every):
+        if time.monotonic() - self.last < (0.5 if self._tty else self.every):
             return
         self.last = time.monotonic()
+        self._write(f"\r{line}\033[K" if self._tty else f"\n{line}")
+
+    def announce(self, line: str) -> None:
+        """Show a line that stays."""
+        self._write(f"\r{line}\033[K\n" if self._tty else f"\n{line}\n")
+
+    @property
+    def _reporter(self) -> Any:
+        return self.config.pluginmanager.get_plugin("terminalreporter")
+
+    @property
+    def _tty(self) -> bool:
+        return self._reporter is not None and self._reporter.isatty
+
+    def _write(self, text: str) -> None:
         capture: Any = self.config.pluginmanager.get_plugin("capturemanager")
-        with capture.global_and_fixture_disabled():
-            reporter.write(f"\r{line}\033[K" if tty else f"\n{line}", flush=True)
+        if self._reporter is not None:
+            with capture.global_and_fixture_disabled():
+                self._reporter.write(text, flush=True)

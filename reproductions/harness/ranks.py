@@ -19,9 +19,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from reproductions.harness.experiment import Experiment
+from reproductions.harness.memory import DoesNotFit
+from reproductions.harness.room import Room, find_room, within
 
 if TYPE_CHECKING:
     from mpi4py import MPI
+
+ANNOUNCED, REFUSED = "announced", "refused"  # files of the exchange folder: lines that stay, why a run does not fit
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ class Job:
     launcher_host: str
     provenance: dict[str, Any]
     checkpoint_every: float = 120.0
+    planned: bool = False  # whether runs plan their memory
 
 
 def main(folder: Path) -> None:
@@ -65,10 +70,15 @@ def main(folder: Path) -> None:
 
 @contextmanager
 def reported(folder: Path, rank: int) -> Iterator[None]:
-    """Leave the traceback of what goes wrong in the exchange folder, then let mpi4py abort all ranks."""
+    """Leave the traceback of what goes wrong in the exchange folder, then let mpi4py abort all ranks.
+
+    A run that does not fit leaves its one sentence for the user as well.
+    """
     try:
         yield
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, DoesNotFit):
+            (folder / REFUSED).write_text(str(error))
         traceback.print_exc()
         sys.stderr.flush()
         draft = folder / f".rank-{rank}.error"
@@ -116,6 +126,11 @@ class Progress:
             draft.write_text(json.dumps({"done": min(self.done + self.share * fraction, self.total)}))
             draft.rename(self.folder / "progress")
 
+    def announce(self, text: str) -> None:
+        """Hand a line that stays to the launching process."""
+        with (self.folder / ANNOUNCED).open("a") as file:
+            file.write(f"{text}\n")
+
 
 def work(job: Job, comm: MPI.Intracomm, folder: Path) -> MPI.Comm:
     """Run the experiments that ranks share one by one, then deal out those that one rank runs alone.
@@ -131,35 +146,43 @@ def work(job: Job, comm: MPI.Intracomm, folder: Path) -> MPI.Comm:
         return execute(job, *pairs[0], comm, Progress(folder, 0, 1, 1))
     shared = [pair for pair in pairs if not pair[0].solo]
     rank = comm.Get_rank()
+    room = find_room(_device(job.device, rank), comm) if job.planned else None
     for number, (experiment, key) in enumerate(shared):
         members = comm.Split(color=int(rank >= experiment.workers), key=rank)
         if rank < experiment.workers:
-            execute(job, experiment, key, members, Progress(folder, number, 1, len(pairs)))
+            here = within(room, experiment.workers)
+            execute(job, experiment, key, members, Progress(folder, number, 1, len(pairs)), here)
         members.Free()
         poll([comm.Ibarrier()])  # ranks that are not needed sleep
     alone = [pair for pair in pairs if pair[0].solo][rank :: comm.Get_size()]
     for number, (experiment, key) in enumerate(alone):
         done = len(shared) + number * comm.Get_size()  # the other ranks are about as far
         progress = Progress(folder, done, comm.Get_size(), len(pairs)) if rank == 0 else None
-        execute(job, experiment, key, MPI.COMM_SELF, progress)
+        execute(job, experiment, key, MPI.COMM_SELF, progress, room)
     return comm
 
 
-def execute(job: Job, experiment: Experiment, key: str, members: MPI.Comm, progress: Progress | None) -> MPI.Comm:
+def execute(
+    job: Job, experiment: Experiment, key: str, members: MPI.Comm, progress: Progress | None, room: Room | None = None
+) -> MPI.Comm:
     """Run one experiment on the ranks `members` and store its frame; return those that are alive."""
     import pandas as pd
+    from mpi4py import MPI
 
     from reproductions.harness.context import Context
     from reproductions.harness.store import RunStore
 
+    heard = progress if members.Get_rank() == 0 else None
     checkpoints = job.store / f"{key}.checkpoint"
     context = Context(
         comm=members,
-        device=_device(job.device, members.Get_rank()),
+        device=_device(job.device, MPI.COMM_WORLD.Get_rank()),
         data=job.data,
         checkpoints=checkpoints,
         checkpoint_every=job.checkpoint_every,
-        on_progress=progress if members.Get_rank() == 0 and progress else lambda fraction: None,
+        on_progress=heard or (lambda fraction: None),
+        announce=heard.announce if heard else lambda text: None,
+        room=room,
     )
     start = time.perf_counter()
     experiment.execute(context)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import pickle
@@ -15,8 +16,9 @@ from pathlib import Path
 from reproductions.harness.experiment import Experiment, key
 from reproductions.harness.launcher import RanksFailed, launch
 from reproductions.harness.links import OnHosts
+from reproductions.harness.memory import DoesNotFit
 from reproductions.harness.provenance import provenance
-from reproductions.harness.ranks import Job
+from reproductions.harness.ranks import ANNOUNCED, REFUSED, Job
 from reproductions.harness.settings import Settings
 from reproductions.harness.store import Run, RunStore
 
@@ -37,11 +39,15 @@ class Runner:
         Options of the session.
     report
         Receives a line of progress, many times a second.
+    announce
+        Receives a line that stays, once in a session.
     """
 
-    def __init__(self, settings: Settings, report: Report = lambda line: None) -> None:
+    def __init__(
+        self, settings: Settings, report: Report = lambda line: None, announce: Report = lambda line: None
+    ) -> None:
         self.settings = settings
-        self.report = report
+        self.report, self.announce = report, functools.cache(announce)
         self.store = RunStore(settings.results / "runs")
         self.made: set[str] = set()
         self.planned: list[Experiment] = []
@@ -66,6 +72,8 @@ class Runner:
         ------
         RanksFailed
             If the launch failed before these runs were done; what it finished stays stored.
+        DoesNotFit
+            If one of them needs more memory than is free.
         NetworkError
             If one of them needs hosts with real links, and the session did not ask for them.
         """
@@ -85,7 +93,7 @@ class Runner:
         """Make `todo`, of which `missing` has to succeed."""
         try:
             self._launch(list(todo.items()))
-        except RanksFailed:
+        except (RanksFailed, DoesNotFit):
             if any(not self.store.folder(key).is_dir() for _, key in missing):
                 raise
         finally:
@@ -119,14 +127,20 @@ class Runner:
             launcher_pid=os.getpid(),
             launcher_host=socket.gethostname(),
             provenance=provenance(),
+            planned=settings.scale != "smoke",
         )
+        tick = _Ticker(folder, len(missing), ranks, self.report, self.announce)
         try:
             (folder / "job.pickle").write_bytes(pickle.dumps(job))
-            tick = _Ticker(folder, len(missing), ranks, self.report)
             hosts = isinstance(missing[0][0], OnHosts)
             mortal = any(experiment.mortal for experiment in job.experiments)
             launch("reproductions.harness", folder, ranks, settings.run_timeout, settings.launcher, tick, hosts, mortal)
+        except RanksFailed:
+            if (folder / REFUSED).exists():
+                raise DoesNotFit((folder / REFUSED).read_text()) from None
+            raise
         finally:
+            tick.announce_new()
             shutil.rmtree(folder, ignore_errors=True)
             for draft in (draft for _, key in missing for draft in self.store.root.glob(f".draft-{key}-*")):
                 shutil.rmtree(draft, ignore_errors=True)
@@ -140,12 +154,20 @@ def _deployment(experiment: Experiment) -> Deployment:
 class _Ticker:
     """Turns what the ranks report into a line with the time remaining."""
 
-    def __init__(self, folder: Path, total: int, ranks: int, report: Report) -> None:
-        self.folder, self.total, self.ranks, self.report = folder, total, ranks, report
+    def __init__(self, folder: Path, total: int, ranks: int, report: Report, announce: Report) -> None:
+        self.folder, self.total, self.ranks, self.report, self.announce = folder, total, ranks, report, announce
         self.start = time.monotonic()
         self.first: tuple[float, float] | None = None
 
+    def announce_new(self) -> None:
+        """Show what the ranks announced; lines that were shown are not shown again."""
+        path = self.folder / ANNOUNCED
+        for line in path.read_text().splitlines(keepends=True) if path.exists() else []:
+            if line.endswith("\n"):
+                self.announce(line.rstrip())
+
     def __call__(self) -> None:
+        self.announce_new()
         try:
             done = float(json.loads((self.folder / "progress").read_text())["done"])
         except (OSError, ValueError):

@@ -22,6 +22,7 @@ from algorithms.schedule import Schedule
 from algorithms.world import World
 from reproductions.harness.context import Context
 from reproductions.harness.experiment import Experiment
+from reproductions.harness.memory import planned
 from reproductions.harness.training import load
 from reproductions.popsgd.partitions import Partitions
 from reproductions.workloads.base import Task, Workload, kernels
@@ -153,12 +154,17 @@ class NodeTraining(Experiment):
         """Train in this process."""
         task = load(self.workload, context.data, context.device)
         context.notes["workload"] = task.label
-        with kernels(task):
+        with kernels(task), planned(context, self.workload, task, self.batch, self.nodes, _state):
             nodes = Nodes(self, task, context.device, range(self.nodes))
             moments = self.method.moments(nodes.replicas.parameters, nodes.descent, self.steps, self.every, self.seed)
             for done, _ in enumerate(moments, start=1):
                 context.log(done * self.every, nodes.measure())
                 context.on_progress(done * self.every / self.steps)
+
+
+def _state(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what is kept beside the replicas: velocities, and the descents of `Rounds`."""
+    return rows, rows
 
 
 class Nodes:

@@ -10,6 +10,7 @@ import torch
 from algorithms.streams import torch_seed
 from reproductions.harness.context import Context
 from reproductions.harness.experiment import Experiment
+from reproductions.harness.memory import planned
 from reproductions.harness.training import Training, load
 from reproductions.workloads.base import Task, kernels
 from reproductions.workloads.sharding import minibatch, shard, steps_per_epoch
@@ -42,7 +43,7 @@ class SingleNode(Experiment):
         """Train one model, without any of the suite's replicas, worlds or networks."""
         task = load(self.like.workload, context.data, context.device)
         context.notes["workload"] = task.label
-        with kernels(task):
+        with kernels(task), planned(context, self.like.workload, task, self.like.batch, workers=1):
             self._train(task, context)
 
     def _train(self, task: Task, context: Context) -> None:

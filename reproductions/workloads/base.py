@@ -52,6 +52,13 @@ class Task(Protocol):
         Augmentation, where there is any, is keyed by (seed, worker, step).
         """
 
+    @property
+    def evaluation_batch(self) -> int:
+        """Most samples of a batch in an evaluation."""
+
+    def specimen(self, size: int) -> tuple[Tensor, Tensor]:
+        """Return inputs and targets as large as those of any batch of `size` samples, on the device ``meta``."""
+
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
         """Return the mean loss of a batch."""
 

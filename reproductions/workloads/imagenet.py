@@ -84,6 +84,7 @@ class FolderTask(Classification):
     device: str
     label: ClassVar[str] = "imagenet"
     onednn: ClassVar[bool] = True
+    evaluation_batch: ClassVar[int] = _EVALUATION_BATCH
 
     @property
     def train_size(self) -> int:
@@ -105,6 +106,11 @@ class FolderTask(Classification):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(torch_seed(seed, "augment", worker, step))
             return self._read(self.train, indices.tolist(), crop)
+
+    def specimen(self, size: int) -> tuple[Tensor, Tensor]:
+        """See `base.Task.specimen`."""
+        images = torch.empty(size, 3, self.pixels, self.pixels, device="meta")
+        return images, torch.empty(size, dtype=torch.int64, device="meta")
 
     def _train(self) -> Batches:
         return self._in_order(self.train)

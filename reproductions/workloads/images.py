@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -104,6 +104,7 @@ class ImageTask(Classification):
     augment: Callable[[Pixels, np.random.Generator], Pixels] | None = None
     device: str = "cpu"
     onednn: bool = True
+    evaluation_batch: ClassVar[int] = _EVALUATION_BATCH
 
     @property
     def train_size(self) -> int:
@@ -125,6 +126,11 @@ class ImageTask(Classification):
         if self.augment:
             pixels = self.augment(pixels, stream(seed, "augment", worker, step))
         return self._input(pixels), torch.from_numpy(self.train.labels[indices])
+
+    def specimen(self, size: int) -> tuple[Tensor, Tensor]:
+        """See `base.Task.specimen`."""
+        images = torch.empty((size, *self.train.pixels.shape[1:]), device="meta")
+        return images.permute(0, 3, 1, 2), torch.empty(size, dtype=torch.int64, device="meta")
 
     def _train(self) -> Batches:
         return self._in_order(self.train)
