@@ -179,7 +179,7 @@ def memory_plan(
     activations = side_by_side * (cost.peak + gpu * cost.parameters) + local * cost.batch * (1 + gpu)
     return MemoryPlan(
         replicas=local * (2 * cost.parameters + cost.buffers),
-        state=nbytes(state(rows)) + scratch_rows(workers) * cost.parameters,
+        state=nbytes(state(rows)) + scratch_rows(workers, local) * cost.parameters,
         activations=activations,
         evaluation=evaluation if gpu else max(0, evaluation - activations),
         data=data,
@@ -187,15 +187,16 @@ def memory_plan(
     )
 
 
-def scratch_rows(workers: int) -> int:
+def scratch_rows(workers: int, local: int) -> int:
     """Return how many rows of parameters an algorithm, its World and the measurements hold at most beside the state.
 
-    Of n workers with l on this rank: 2 l copies for the sums of mixing or for the background (`World.mix`,
-    `algorithms.overlap`), n - l rows that arrive and as many that leave (`World.fetch`), n when all are collected
-    (`World.collect`): 3 n. Then the mean model and its copy, a model for evaluation and its parameters, and three
-    rows in float64 for the distances to the mean: 10.
+    Of n workers with l on this rank: n when all are collected (`World.collect`), 2 l copies for the sums of mixing and
+    for the background (`World.mix`, `algorithms.overlap`), n - l rows that arrive and as many that leave
+    (`World.fetch`): 3 n. If there are other ranks, 2 l on their way to the mean and to the collection. Then the mean
+    model and its copy, a model for evaluation and its parameters, and three rows in float64 for the distances to the
+    mean: 10.
     """
-    return 3 * workers + 10
+    return 3 * workers + (2 * local if local < workers else 0) + 10
 
 
 def held(value: Any) -> int:

@@ -14,6 +14,7 @@ from reproductions.workloads.digits import Digits
 from reproductions.workloads.grammar import SlotGrammar
 from reproductions.workloads.resnet import ResNet
 from reproductions.workloads.vgg import Vgg
+from tests.harness.allocations import peak_of
 
 
 def total(output: Tensor, target: Tensor) -> Tensor:
@@ -108,15 +109,7 @@ def measured_peak(case: Case) -> int:
     model = build()
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter)
-    activities = [torch.profiler.ProfilerActivity.CPU]
-    with torch.profiler.profile(activities=activities, profile_memory=True) as profile:
-        torch.autograd.backward(loss(model(inputs), targets))
-    now = peak = 0
-    for event in profile.profiler.kineto_results.events():  # type: ignore[union-attr]
-        if event.name() == "[memory]":
-            now += event.nbytes()
-            peak = max(peak, now)
-    return peak
+    return peak_of(lambda: torch.autograd.backward(loss(model(inputs), targets)))
 
 
 @pytest.mark.parametrize("name", CASES)
