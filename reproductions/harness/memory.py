@@ -8,8 +8,6 @@ measured memory plans are.
 from __future__ import annotations
 
 import math
-import resource
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, is_dataclass
@@ -19,7 +17,7 @@ import torch
 from torch import Tensor
 
 from reproductions.harness.cost import Cost, evaluation_peak, gradient_cost, nbytes
-from reproductions.harness.room import Room
+from reproductions.harness.room import Room, peak_since, start_peak
 from reproductions.workloads.base import Task
 
 if TYPE_CHECKING:
@@ -113,9 +111,10 @@ class MemoryPlan:
 def planned(
     context: Context, key: object, task: Task, batch: int, workers: int, state: State = lambda x: ()
 ) -> Iterator[None]:
-    """Check the plan of a run before its body, announce it, and note it with the measured peak after the body.
+    """Check the plan of a run before its body, announce it, and note it with what was measured after the body.
 
-    Does nothing in a context without room: at smoke scale a plan would take longer than many a run.
+    Measured is the growth to the peak, which is without the data. Nothing is done in a context without room: at smoke
+    scale a plan would take longer than many a run.
 
     Parameters
     ----------
@@ -146,10 +145,10 @@ def planned(
     plan.check(room, f"{task.label} with {workers} workers and batches of {batch}")
     if plan.total >= WORTH_SAYING:
         context.announce(plan.text(room))
-    if room.device.startswith("cuda"):
-        torch.cuda.reset_peak_memory_stats(room.device)
+    before = start_peak(room.device)
     yield
-    context.notes["memory"] = asdict(plan) | {"free": room.share, "ranks": room.ranks} | _peak(room.device)
+    measured = {"measured": peak_since(before, room.device)}
+    context.notes["memory"] = asdict(plan) | {"free": room.share, "ranks": room.ranks} | measured
 
 
 def memory_plan(
@@ -225,11 +224,3 @@ def _costs(key: object, task: Task, batch: int) -> tuple[Cost, int]:
 
 def _gib(size: int) -> str:
     return f"{size / _GIB:.3g} GiB"
-
-
-def _peak(device: str) -> dict[str, int]:
-    """Return the measured peak: of torch's allocator in this run, or of this process since it started."""
-    if device.startswith("cuda"):
-        return {"peak_allocated": torch.cuda.max_memory_allocated(device)}
-    unit = 1 if sys.platform == "darwin" else 1024
-    return {"peak_of_process": unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}

@@ -1,7 +1,8 @@
-"""Room: how much memory is free where a rank computes."""
+"""Room: how much memory is free where a rank computes, and how much of it a run took."""
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -85,3 +86,26 @@ def _left(root: Path, path: str, limit: str, usage: str, cache_of_files: str) ->
         if most != "max" and int(most) < _UNLIMITED:
             left.append(int(most) - used + int(statistics.get(cache_of_files, 0)))
     return left
+
+
+def start_peak(device: str) -> int | None:
+    """Forget the peak so far; return the bytes that are allocated on a GPU now, or resident in this process."""
+    if device.startswith("cuda"):
+        torch.cuda.reset_peak_memory_stats(device)
+        return torch.cuda.memory_allocated(device)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+        return _resident("VmRSS")
+    return None
+
+
+def peak_since(before: int | None, device: str) -> int | None:
+    """Return by how much the peak exceeds what `start_peak` returned; None if the system does not say."""
+    if before is None:
+        return None
+    return (torch.cuda.max_memory_allocated(device) if device.startswith("cuda") else _resident("VmHWM")) - before
+
+
+def _resident(field: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(field))

@@ -103,7 +103,7 @@ def test_scratch_is_within_its_bound(name: str) -> None:
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the peak of a process from /proc")
 @pytest.mark.parametrize("size", [("20", "16", "32"), ("8", "1", "512")])
 def test_plan_is_within_a_factor_of_the_measured_growth(size: tuple[str, ...]) -> None:
-    """Depth of a ResNet, workers, batch. Measured: 1.3 times the plan and 1.2 times; allocators and oneDNN take more.
+    """Depth of a ResNet, workers, batch. Measured: 1.2 and 1.05 times the plan; allocators and oneDNN take more.
 
     The second run is nearly all activations, so that a plan without them is far off.
     """
@@ -111,10 +111,11 @@ def test_plan_is_within_a_factor_of_the_measured_growth(size: tuple[str, ...]) -
     done = subprocess.run(program, capture_output=True, text=True, check=True, timeout=120, env=dict(os.environ))
     found = json.loads(done.stdout)
     plan = MemoryPlan(**{name: found[name] for name in asdict(PLAN)})
-    assert plan.total / 1.5 <= found["grown"] <= 1.5 * plan.total
+    needed = plan.total - plan.data  # which is there before the plan
+    assert needed / 1.5 <= found["measured"] <= 1.5 * needed
     assert found["said"] == ([plan.text(Room("cpu", 1 << 40))] if plan.total >= WORTH_SAYING else [])
     if size[0] == "8":
-        assert found["grown"] > 1.5 * replace(plan, activations=0, evaluation=plan.activations // 3).total
+        assert found["measured"] > 1.5 * (needed - plan.activations), "this factor does not see the activations"
 
 
 # ------------------------------------------------------------------------------------------------------ what it says
@@ -171,7 +172,8 @@ def test_a_plan_is_noted_and_networks_are_analysed_once(monkeypatch: pytest.Monk
         with planned(context, "analysed once", task, 8, workers):
             pass
         assert context.notes["memory"]["free"] == GIB // 2
-        assert context.notes["memory"]["peak_of_process"] > context.notes["memory"]["replicas"] > 0
+        assert context.notes["memory"]["replicas"] > 0
+        assert context.notes["memory"]["measured"] is None or context.notes["memory"]["measured"] >= 0
     assert calls == [task.evaluation_batch, 8]
 
 
