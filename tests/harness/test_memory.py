@@ -101,9 +101,9 @@ def test_scratch_is_within_its_bound(name: str) -> None:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the peak of a process from /proc")
-@pytest.mark.parametrize("size", [("20", "16", "32"), ("8", "1", "512")])
+@pytest.mark.parametrize("size", [("20", "16", "16"), ("8", "1", "512")])
 def test_plan_is_within_a_factor_of_the_measured_growth(size: tuple[str, ...]) -> None:
-    """Depth of a ResNet, workers, batch. Measured: 1.2 and 1.05 times the plan; allocators and oneDNN take more.
+    """Depth of a ResNet, workers, batch. Measured: 1.1 to 1.5 times the plan, and 1.05 to 1.15 times.
 
     The second run is nearly all activations, so that a plan without them is far off.
     """
@@ -112,10 +112,10 @@ def test_plan_is_within_a_factor_of_the_measured_growth(size: tuple[str, ...]) -
     found = json.loads(done.stdout)
     plan = MemoryPlan(**{name: found[name] for name in asdict(PLAN)})
     needed = plan.total - plan.data  # which is there before the plan
-    assert needed / 1.5 <= found["measured"] <= 1.5 * needed
+    assert needed / 2 <= found["measured"] <= 2 * needed
     assert found["said"] == ([plan.text(Room("cpu", 1 << 40))] if plan.total >= WORTH_SAYING else [])
     if size[0] == "8":
-        assert found["measured"] > 1.5 * (needed - plan.activations), "this factor does not see the activations"
+        assert found["measured"] > 2 * (needed - plan.activations), "this factor does not see the activations"
 
 
 # ------------------------------------------------------------------------------------------------------ what it says
