@@ -28,7 +28,7 @@ class Context:
     comm
         Communicator of the ranks that share the experiment; None without MPI.
     device
-        ``"cpu"`` or ``"cuda"``.
+        ``"cpu"``, or a GPU such as ``"cuda:0"``.
     data
         Folder of the data sets, if the user gave one.
     checkpoints
@@ -37,6 +37,10 @@ class Context:
         Seconds between checkpoints.
     on_progress
         Called on rank 0 with the finished fraction of this experiment.
+    precision
+        Of gradients and evaluation: ``"float32"``, or on request ``"tf32"`` or ``"bfloat16"``.
+    streams
+        Replicas whose gradients a GPU computes side by side.
     """
 
     comm: MPI.Comm | None = None
@@ -45,6 +49,8 @@ class Context:
     checkpoints: Path | None = None
     checkpoint_every: float = 120.0
     on_progress: Callable[[float], None] = lambda fraction: None
+    precision: str = "float32"
+    streams: int = 4
     rows: list[tuple[int, str, float]] = field(default_factory=list)
     notes: dict[str, Any] = field(default_factory=dict)
     _last: float = field(default_factory=time.monotonic)

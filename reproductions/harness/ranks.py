@@ -38,6 +38,8 @@ class Job:
     launcher_host: str
     provenance: dict[str, Any]
     checkpoint_every: float = 120.0
+    precision: str = "float32"
+    streams: int = 4
 
 
 def main(folder: Path) -> None:
@@ -160,6 +162,8 @@ def execute(job: Job, experiment: Experiment, key: str, members: MPI.Comm, progr
         checkpoints=checkpoints,
         checkpoint_every=job.checkpoint_every,
         on_progress=progress if members.Get_rank() == 0 and progress else lambda fraction: None,
+        precision=job.precision,
+        streams=job.streams,
     )
     start = time.perf_counter()
     experiment.execute(context)
@@ -179,7 +183,9 @@ def _device(device: str, rank: int) -> str:
         return device
     import torch
 
-    return f"cuda:{rank % torch.cuda.device_count()}"
+    index = rank % torch.cuda.device_count()
+    torch.cuda.set_device(index)
+    return f"cuda:{index}"
 
 
 def _library() -> dict[str, str]:

@@ -48,7 +48,7 @@ class Runner:
 
     def key(self, experiment: Experiment) -> str:
         """Return the key of an experiment under the settings of this session."""
-        return key(experiment, self.settings.data, self.settings.resolved_device)
+        return key(experiment, self.settings.data, self.settings.resolved_device, self.settings.precision)
 
     def missing(self, experiments: Sequence[Experiment]) -> list[tuple[Experiment, str]]:
         """Return the experiments that have to be run, each once, with their keys."""
@@ -119,6 +119,8 @@ class Runner:
             launcher_pid=os.getpid(),
             launcher_host=socket.gethostname(),
             provenance=provenance(),
+            precision=settings.precision,
+            streams=settings.streams,
         )
         try:
             (folder / "job.pickle").write_bytes(pickle.dumps(job))

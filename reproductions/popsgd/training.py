@@ -20,11 +20,12 @@ from algorithms.popsgd import Averaging, Complete, Graph, Rows, constant, edges_
 from algorithms.replicas import Replicas
 from algorithms.schedule import Schedule
 from algorithms.world import World
+from reproductions.harness.compute import prepared
 from reproductions.harness.context import Context
 from reproductions.harness.experiment import Experiment
 from reproductions.harness.training import load
 from reproductions.popsgd.partitions import Partitions
-from reproductions.workloads.base import Task, Workload, kernels
+from reproductions.workloads.base import Task, Workload
 
 Step = Callable[[int], Tensor]  # node -> descent u of its next SGD step, (d,)
 
@@ -152,8 +153,7 @@ class NodeTraining(Experiment):
     def execute(self, context: Context) -> None:
         """Train in this process."""
         task = load(self.workload, context.data, context.device)
-        context.notes["workload"] = task.label
-        with kernels(task):
+        with prepared(task, context):
             nodes = Nodes(self, task, context.device, range(self.nodes))
             moments = self.method.moments(nodes.replicas.parameters, nodes.descent, self.steps, self.every, self.seed)
             for done, _ in enumerate(moments, start=1):
@@ -175,7 +175,7 @@ class Nodes:
     """
 
     def __init__(self, setting: NodeTraining, task: Task, device: str, local: range) -> None:
-        self.setting, self.task, self.device, self.local = setting, task, device, local
+        self.setting, self.task, self.local = setting, task, local
         self.replicas = Replicas(task.model, len(local), setting.seed, device)
         self.velocity = torch.zeros_like(self.replicas.gradients)
         self.made = dict.fromkeys(local, 0)
@@ -186,10 +186,9 @@ class Nodes:
     def descent(self, node: int) -> Tensor:
         """Return u = eta v of the next step of a node, v being its velocity, or the gradient without momentum."""
         run, step, k = self.setting, self.made[node], node - self.local.start
-        inputs, targets = self.task.batch(self.samples.minibatch(node, step), run.seed, node, step)
+        batch = self.task.batch(self.samples.minibatch(node, step), run.seed, node, step)
         gradient = self.replicas.gradients[k].zero_()
-        models, batch = self.replicas.models[k : k + 1], (inputs.to(self.device), targets.to(self.device))
-        self.replicas.engine(models, [batch], self.task.loss)
+        self.replicas.engine(self.replicas.models[k : k + 1], [batch], self.task.loss)
         self.made[node] += 1
         v = self.velocity[k].mul_(run.momentum).add_(gradient) if run.momentum else gradient
         return v * run.schedule.lr(step / run.steps)

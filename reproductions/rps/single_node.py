@@ -8,10 +8,11 @@ from pathlib import Path
 import torch
 
 from algorithms.streams import torch_seed
+from reproductions.harness.compute import prepared
 from reproductions.harness.context import Context
 from reproductions.harness.experiment import Experiment
 from reproductions.harness.training import Training, load
-from reproductions.workloads.base import Task, kernels
+from reproductions.workloads.base import Task
 from reproductions.workloads.sharding import minibatch, shard, steps_per_epoch
 
 
@@ -41,8 +42,7 @@ class SingleNode(Experiment):
     def execute(self, context: Context) -> None:
         """Train one model, without any of the suite's replicas, worlds or networks."""
         task = load(self.like.workload, context.data, context.device)
-        context.notes["workload"] = task.label
-        with kernels(task):
+        with prepared(task, context):
             self._train(task, context)
 
     def _train(self, task: Task, context: Context) -> None:
@@ -56,7 +56,7 @@ class SingleNode(Experiment):
             optimizer.param_groups[0]["lr"] = run.schedule.lr(t / steps)
             inputs, targets = task.batch(minibatch(mine, run.batch, run.seed, 0, t), run.seed, 0, t)
             optimizer.zero_grad()
-            loss = task.loss(model(inputs.to(context.device)), targets.to(context.device))
+            loss = task.loss(model(inputs), targets)
             torch.autograd.backward(loss)
             optimizer.step()
         context.log(run.epochs, task.evaluate(model))
