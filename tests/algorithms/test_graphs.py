@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from algorithms.algorithm import Algorithm
-from algorithms.graphs import RECORDS, Graph
+from algorithms.graphs import SHAPES, Graph
 from algorithms.replicas import Replicas, loop
 from tests.algorithms.rounds import EXACT, PACKED, WORKERS, batches, network, train
 
@@ -108,15 +108,15 @@ def test_bad_input_is_refused() -> None:
         Graph()([network()], batches(0)[:1], functional.cross_entropy)
 
 
-def test_memory_for_records_is_limited() -> None:
+def test_data_of_many_shapes_are_refused() -> None:
     replicas = Replicas(lambda: nn.Sequential(nn.Flatten(), nn.Linear(16, 5)), 1, 0, engine=Graph())
     images, labels = batches(0)[0]
 
     def train_with(size: int) -> Tensor:
         return replicas.backward([(images.repeat(size, 1, 1, 1), labels.repeat(size))], functional.cross_entropy)
 
-    for size in range(1, RECORDS + 1):
+    for size in range(1, SHAPES + 1):
         train_with(size)
-    with pytest.raises(ValueError, match=f"more than {RECORDS} different shapes"):
-        train_with(RECORDS + 1)
+    with pytest.raises(ValueError, match=f"more than {SHAPES} different shapes"):
+        train_with(SHAPES + 1)
     train_with(1)
