@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import faulthandler
 import json
+import math
 import os
 import pickle
 import shutil
@@ -12,16 +13,23 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import numpy as np
+
+from reproductions.harness.deadline import OutOfTime
 from reproductions.harness.experiment import Experiment
 
 if TYPE_CHECKING:
     from mpi4py import MPI
+
+
+Pair = tuple[Experiment, str]
+"""An experiment and the key of its run."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +45,16 @@ class Job:
     launcher_pid: int
     launcher_host: str
     provenance: dict[str, Any]
+    folder: Path = Path()
     checkpoint_every: float = 120.0
     precision: str = "float32"
     streams: int = 4
+    deadline: float = math.inf
+
+    @property
+    def over(self) -> bool:
+        """Whether the time limit of the session forbids to begin anything."""
+        return time.time() >= self.deadline
 
 
 def main(folder: Path) -> None:
@@ -122,29 +137,59 @@ class Progress:
 def work(job: Job, comm: MPI.Intracomm, folder: Path) -> MPI.Comm:
     """Run the experiments that ranks share one by one, then deal out those that one rank runs alone.
 
-    Returns the communicator of the ranks that are alive; a mortal experiment is alone in its launch.
+    Returns the communicator of the ranks that are alive; a mortal experiment is alone in its launch. If the time limit
+    of the session ends the work before it is done, the file ``stopped`` says so.
     """
-    from mpi4py import MPI
-
-    from algorithms.transport import poll
-
     pairs = list(zip(job.experiments, job.keys, strict=True))
     if job.experiments[0].mortal:
         return execute(job, *pairs[0], comm, Progress(folder, 0, 1, 1))
     shared = [pair for pair in pairs if not pair[0].solo]
-    rank = comm.Get_rank()
-    for number, (experiment, key) in enumerate(shared):
-        members = comm.Split(color=int(rank >= experiment.workers), key=rank)
-        if rank < experiment.workers:
-            execute(job, experiment, key, members, Progress(folder, number, 1, len(pairs)))
-        members.Free()
-        poll([comm.Ibarrier()])  # ranks that are not needed sleep
-    alone = [pair for pair in pairs if pair[0].solo][rank :: comm.Get_size()]
-    for number, (experiment, key) in enumerate(alone):
-        done = len(shared) + number * comm.Get_size()  # the other ranks are about as far
-        progress = Progress(folder, done, comm.Get_size(), len(pairs)) if rank == 0 else None
-        execute(job, experiment, key, MPI.COMM_SELF, progress)
+    alone = [pair for pair in pairs if pair[0].solo]
+    try:
+        _work_together(job, shared, comm, len(pairs))
+        _work_alone(job, alone, comm, len(pairs))
+    except OutOfTime:
+        (folder / "stopped").touch()
     return comm
+
+
+def _work_together(job: Job, pairs: Sequence[Pair], comm: MPI.Intracomm, total: int) -> None:
+    """Run experiments one by one; on all ranks, an `OutOfTime` is raised if the last were not finished."""
+    rank, over = comm.Get_rank(), False
+    for number, (experiment, key) in enumerate(pairs):
+        if _agreed(comm, over or job.over):  # ranks that are not needed sleep
+            raise OutOfTime
+        members = comm.Split(color=int(rank >= experiment.workers), key=rank)
+        try:
+            if rank < experiment.workers:
+                execute(job, experiment, key, members, Progress(job.folder, number, 1, total))
+        except OutOfTime:
+            over = True
+        members.Free()
+    if _agreed(comm, over):
+        raise OutOfTime
+
+
+def _agreed(comm: MPI.Intracomm, over: bool) -> bool:
+    """Return on all ranks what rank 0 says, which takes part in everything that ranks share."""
+    from algorithms.transport import poll
+
+    told = np.array([over])
+    poll([comm.Ibcast(told)])
+    return bool(told[0])
+
+
+def _work_alone(job: Job, pairs: Sequence[Pair], comm: MPI.Intracomm, total: int) -> None:
+    """Run this rank's part of experiments that need no other; an `OutOfTime` is raised if it was not finished."""
+    from mpi4py import MPI
+
+    rank, ranks, begun = comm.Get_rank(), comm.Get_size(), total - len(pairs)
+    for number, (experiment, key) in enumerate(pairs[rank::ranks]):
+        if job.over:
+            raise OutOfTime
+        # the other ranks are about as far
+        progress = Progress(job.folder, begun + number * ranks, ranks, total) if rank == 0 else None
+        execute(job, experiment, key, MPI.COMM_SELF, progress)
 
 
 def execute(job: Job, experiment: Experiment, key: str, members: MPI.Comm, progress: Progress | None) -> MPI.Comm:
@@ -154,16 +199,20 @@ def execute(job: Job, experiment: Experiment, key: str, members: MPI.Comm, progr
     from reproductions.harness.context import Context
     from reproductions.harness.store import RunStore
 
-    checkpoints = job.store / f"{key}.checkpoint"
+    store = RunStore(job.store)
+    if members.Get_rank() == 0:
+        (job.folder / f"begun-{key}").touch()
     context = Context(
         comm=members,
         device=_device(job.device, members.Get_rank()),
         data=job.data,
-        checkpoints=checkpoints,
+        checkpoints=store.checkpoint(key),
         checkpoint_every=job.checkpoint_every,
+        deadline=job.deadline,
         on_progress=progress if members.Get_rank() == 0 and progress else lambda fraction: None,
         precision=job.precision,
         streams=job.streams,
+        on_warning=(job.folder / f"warning-{key}").write_text,
     )
     start = time.perf_counter()
     experiment.execute(context)
@@ -172,8 +221,8 @@ def execute(job: Job, experiment: Experiment, key: str, members: MPI.Comm, progr
     if members.Get_rank() == 0:
         frame = pd.DataFrame(context.rows, columns=["step", "metric", "value"])
         seconds = {"seconds": time.perf_counter() - start, "ranks": members.Get_size()}
-        RunStore(job.store).save(key, frame, job.provenance | seconds | context.notes | _library())
-        shutil.rmtree(checkpoints, ignore_errors=True)
+        store.save(key, frame, job.provenance | seconds | context.notes | _library())
+        shutil.rmtree(store.checkpoint(key), ignore_errors=True)
         context.on_progress(1.0)
     return members
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from reproductions.harness import links
+from reproductions.harness import deadline, links
 
 SCALES = ("smoke", "small", "paper")
 SEEDS = {"smoke": 8, "small": 3, "paper": 3}
@@ -36,6 +36,7 @@ class Settings:
     launcher: str | None = None
     network: str = "modelled"
     run_timeout: float = TIMEOUT["smoke"]
+    time_limit: float = math.inf
     rerun: bool = False
     verdicts: Path | None = None
 
@@ -179,6 +180,7 @@ OPTIONS = (
     ),
     Option("network", "modelled (default), or real: links between network namespaces of this machine", _network),
     Option("run-timeout", "wall-clock limit of one launch of ranks, in seconds", _seconds, "S"),
+    Option("time-limit", "stop within this time, such as 9m; the same command goes on", deadline.parsed, "TIME"),
     Option(
         "verdicts", "also write the verdicts to this JSON file", lambda text: Path(text).expanduser().resolve(), "FILE"
     ),

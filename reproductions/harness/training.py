@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -90,16 +90,21 @@ class Training(Experiment):
         task = load(self.workload, context.data, context.device)
         with prepared(task, context):
             worker = _Workers(self, task, context)
-            for epoch in range(worker.resume(), self.epochs):
+            for epoch in context.parts(self.epochs, worker):
                 losses = [worker.step(t, on_step=context.on_progress) for t in worker.steps(epoch)]
                 worker.log(epoch + 1, losses)
-                worker.checkpoint(epoch + 1)
 
 
 @functools.lru_cache(maxsize=2)
 def load(workload: Workload, data: Path | None, device: str) -> Task:
     """Load a workload once for the runs of a launch that follow each other."""
     return workload.load(data, device)
+
+
+def rows_of(replicas: Replicas, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return all that training changes, with one row per local worker, under the names that checkpoints have."""
+    stored = {name: getattr(replicas, name) for name in ("parameters", "buffers", "counters")}
+    return stored | {f"state/{name}": tensor for name, tensor in state.items()}
 
 
 @dataclass
@@ -228,20 +233,19 @@ class _Workers:
             bind([buffer for buffer in model.buffers() if buffer.is_floating_point()], buffers.clone())
         return model
 
-    def resume(self) -> int:
-        """Restore the last checkpoint, if there is one; return the epoch to go on with."""
-        restored = self.context.load_checkpoint(self.world.local, self._rows())
-        if restored is None:
-            return 0
-        epoch, shared = restored
+    @property
+    def local(self) -> range:
+        """See `State`."""
+        return self.world.local
+
+    def shared(self) -> Any:
+        """See `State`."""
+        return self.world.traffic, self.seconds
+
+    def restore(self, shared: Any) -> None:
+        """See `State`."""
         self.world.traffic, self.seconds = shared
-        return epoch
 
-    def checkpoint(self, epoch: int) -> None:
-        """Write a checkpoint if it is time."""
-        shared: Any = (self.world.traffic, self.seconds)
-        self.context.save_checkpoint(epoch, self.world.local, self._rows(), shared)
-
-    def _rows(self) -> dict[str, Tensor]:
-        stored = {name: getattr(self.replicas, name) for name in ("parameters", "buffers", "counters")}
-        return stored | {f"state/{name}": tensor for name, tensor in self.state.items()}
+    def rows(self) -> dict[str, Tensor]:
+        """See `State`."""
+        return rows_of(self.replicas, self.state)

@@ -7,9 +7,8 @@ the authors' code. Algorithm 1 has no momentum; the code has 0.9 for image model
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, ClassVar, Protocol
 
 import torch
@@ -23,7 +22,7 @@ from algorithms.world import World
 from reproductions.harness.compute import prepared
 from reproductions.harness.context import Context
 from reproductions.harness.experiment import Experiment
-from reproductions.harness.training import load
+from reproductions.harness.training import load, rows_of
 from reproductions.popsgd.partitions import Partitions
 from reproductions.workloads.base import Task, Workload
 
@@ -37,8 +36,11 @@ class Method(Protocol):
     def copies(self) -> int:
         """How many nodes share a partition of the samples."""
 
-    def moments(self, x: Tensor, descent: Step, steps: int, every: int, seed: int) -> Iterator[None]:
-        """Change the models x, (n, d), in place; stop after every `every` SGD steps per model, on average."""
+    def state(self, x: Tensor, seed: int) -> dict[str, Tensor]:
+        """Return what nodes remember beside their models x, (n, d): tensors with a row for each."""
+
+    def advance(self, x: Tensor, descent: Step, state: dict[str, Tensor], steps: range, seed: int) -> None:
+        """Change the models x and `state` in place by these SGD steps per model, on average."""
 
 
 @dataclass(frozen=True)
@@ -52,15 +54,17 @@ class PopSGD:
     averaging: Averaging = "symmetric"
     copies: ClassVar[int] = 2
 
-    def moments(self, x: Tensor, descent: Step, steps: int, every: int, seed: int) -> Iterator[None]:
-        """See `Method.moments`; the mean over the nodes of the steps that they made is what counts."""
-        nodes = population(_as_rows(x))
+    def state(self, x: Tensor, seed: int) -> dict[str, Tensor]:
+        """See `Method.state`: nothing, as the learning rate does not follow the clock."""
+        return {}
+
+    def advance(self, x: Tensor, descent: Step, state: dict[str, Tensor], steps: range, seed: int) -> None:
+        """See `Method.advance`; the mean over the nodes of the steps that they made is what counts."""
         pairs_per_step = len(x) / 2 if self.averaging == "symmetric" else float(len(x))
-        ends = [round(done * pairs_per_step) for done in range(0, steps + 1, every)]
-        for first, last in pairwise(ends):
-            pairs = interactions(self.graph(len(x)), seed, first, last)
-            simulate(nodes, pairs, lambda model, node, made: _as_rows(descent(node)), constant(1.0), self.averaging)
-            yield
+        first, last = (round(done * pairs_per_step) for done in (steps.start, steps.stop))
+        pairs = interactions(self.graph(len(x)), seed, first, last)
+        nodes = population(_as_rows(x))
+        simulate(nodes, pairs, lambda model, node, made: _as_rows(descent(node)), constant(1.0), self.averaging)
 
     def graph(self, nodes: int) -> Graph:
         """Return who meets whom."""
@@ -83,16 +87,17 @@ class Rounds:
     algorithm: Algorithm
     copies: ClassVar[int] = 1
 
-    def moments(self, x: Tensor, descent: Step, steps: int, every: int, seed: int) -> Iterator[None]:
-        """See `Method.moments`."""
-        world = World(None, len(x), seed=seed)
-        state, u = self.algorithm.state(world, x), torch.empty_like(x)
-        for t in range(steps):
+    def state(self, x: Tensor, seed: int) -> dict[str, Tensor]:
+        """See `Method.state`."""
+        return dict(self.algorithm.state(World(None, len(x), seed=seed), x))
+
+    def advance(self, x: Tensor, descent: Step, state: dict[str, Tensor], steps: range, seed: int) -> None:
+        """See `Method.advance`."""
+        world, u = World(None, len(x), seed=seed), torch.empty_like(x)
+        for t in steps:
             for node in range(len(x)):
                 u[node] = descent(node)
             self.algorithm.step(world, x, u, state, t, lr=1.0)
-            if (t + 1) % every == 0:
-                yield
 
 
 @dataclass(frozen=True)
@@ -155,10 +160,11 @@ class NodeTraining(Experiment):
         task = load(self.workload, context.data, context.device)
         with prepared(task, context):
             nodes = Nodes(self, task, context.device, range(self.nodes))
-            moments = self.method.moments(nodes.replicas.parameters, nodes.descent, self.steps, self.every, self.seed)
-            for done, _ in enumerate(moments, start=1):
-                context.log(done * self.every, nodes.measure())
-                context.on_progress(done * self.every / self.steps)
+            for part in context.parts(self.steps // self.every, nodes):
+                steps = range(part * self.every, (part + 1) * self.every)
+                self.method.advance(nodes.replicas.parameters, nodes.descent, nodes.state, steps, self.seed)
+                context.log(steps.stop, nodes.measure())
+                context.on_progress(steps.stop / self.steps)
 
 
 class Nodes:
@@ -178,6 +184,7 @@ class Nodes:
         self.setting, self.task, self.local = setting, task, local
         self.replicas = Replicas(task.model, len(local), setting.seed, device)
         self.velocity = torch.zeros_like(self.replicas.gradients)
+        self.state = setting.method.state(self.replicas.parameters, setting.seed)
         self.made = dict.fromkeys(local, 0)
         self.samples = Partitions(
             task.train_size, setting.batch, setting.nodes, setting.seed, setting.method.copies, setting.mult
@@ -192,6 +199,18 @@ class Nodes:
         self.made[node] += 1
         v = self.velocity[k].mul_(run.momentum).add_(gradient) if run.momentum else gradient
         return v * run.schedule.lr(step / run.steps)
+
+    def rows(self) -> dict[str, Tensor]:
+        """See `State`."""
+        return rows_of(self.replicas, self.state) | ({"velocity": self.velocity} if self.setting.momentum else {})
+
+    def shared(self) -> dict[int, int]:
+        """See `State`."""
+        return self.made
+
+    def restore(self, shared: dict[int, int]) -> None:
+        """See `State`."""
+        self.made = shared
 
     def measure(self) -> dict[str, float]:
         """Return the metrics of the first of these nodes."""
