@@ -16,10 +16,10 @@ from torch import Tensor
 
 from algorithms.algorithm import Algorithm
 from algorithms.popsgd import Averaging, Complete, Graph, Rows, constant, edges_of, interactions, population, simulate
-from algorithms.replicas import Replicas
+from algorithms.replicas import Engine, Replicas, loop
 from algorithms.schedule import Schedule
 from algorithms.world import World
-from reproductions.harness.compute import prepared
+from reproductions.harness.compute import engine, prepared
 from reproductions.harness.context import Context
 from reproductions.harness.experiment import Experiment
 from reproductions.harness.training import load, rows_of
@@ -159,7 +159,7 @@ class NodeTraining(Experiment):
         """Train in this process."""
         task = load(self.workload, context.data, context.device)
         with prepared(task, context):
-            nodes = Nodes(self, task, context.device, range(self.nodes))
+            nodes = Nodes(self, task, context.device, range(self.nodes), engine(task, context))
             for part in context.parts(self.steps // self.every, nodes):
                 steps = range(part * self.every, (part + 1) * self.every)
                 self.method.advance(nodes.replicas.parameters, nodes.descent, nodes.state, steps, self.seed)
@@ -178,11 +178,13 @@ class Nodes:
         Where the replicas live.
     local
         Which nodes; the k-th has replica k.
+    engine
+        Computes their gradients.
     """
 
-    def __init__(self, setting: NodeTraining, task: Task, device: str, local: range) -> None:
+    def __init__(self, setting: NodeTraining, task: Task, device: str, local: range, engine: Engine = loop) -> None:
         self.setting, self.task, self.local = setting, task, local
-        self.replicas = Replicas(task.model, len(local), setting.seed, device)
+        self.replicas = Replicas(task.model, len(local), setting.seed, device, engine)
         self.velocity = torch.zeros_like(self.replicas.gradients)
         self.state = setting.method.state(self.replicas.parameters, setting.seed)
         self.made = dict.fromkeys(local, 0)

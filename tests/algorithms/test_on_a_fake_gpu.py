@@ -16,8 +16,10 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 
 from algorithms.algorithm import Algorithm
 from algorithms.network import IndependentDrops
+from algorithms.popsgd import Averaging
 from algorithms.replicas import Replicas
 from algorithms.world import World
+from reproductions.popsgd.training import PopSGD
 from reproductions.workloads.cifar10 import CropAndFlip
 from reproductions.workloads.images import Images, ImageTask
 from tests.algorithms.rounds import EXACT, PACKED, WORKERS, network
@@ -73,3 +75,16 @@ def test_batches_are_made_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None
     assert {tensor.device for batch in made for tensor in batch} == {GPU}
     loss = task.loss(task.net()(made[0][0]), made[0][1])
     assert loss.device == GPU
+
+
+@pytest.mark.parametrize("averaging", ["symmetric", "one-sided"])
+def test_interactions_stay_on_the_device(averaging: Averaging) -> None:
+    x, made = torch.zeros(4, 7, device=GPU), []
+
+    def descent(node: int) -> torch.Tensor:
+        made.append(node)
+        return torch.ones(7, device=GPU)
+
+    PopSGD(averaging).advance(x, descent, {}, range(3), seed=0)
+    assert len(made) == 12
+    assert x.device == GPU
