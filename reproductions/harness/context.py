@@ -18,6 +18,7 @@ from reproductions.harness.deadline import OutOfTime
 if TYPE_CHECKING:
     from mpi4py import MPI
 
+    from reproductions.harness.room import Room
 UNMEASURED = 1e8  # bytes a second at which a first checkpoint is expected to be written
 
 
@@ -62,6 +63,10 @@ class Context:
         Of gradients and evaluation: ``"float32"``, or on request ``"tf32"`` or ``"bfloat16"``.
     streams
         Replicas whose gradients a GPU computes side by side.
+    announce
+        Shows the user a line that stays; only the first rank of a launch is heard.
+    room
+        Memory for the plans of runs, see `reproductions.harness.memory.planned`; None to make none.
     on_warning
         Called on rank 0 with a sentence for the user.
     clock
@@ -77,6 +82,8 @@ class Context:
     on_progress: Callable[[float], None] = lambda fraction: None
     precision: str = "float32"
     streams: int = 4
+    announce: Callable[[str], None] = lambda text: None
+    room: Room | None = None
     on_warning: Callable[[str], object] = warnings.warn
     clock: Callable[[], float] = time.time
     rows: list[tuple[int, str, float]] = field(default_factory=list)
@@ -86,6 +93,11 @@ class Context:
     def rank(self) -> int:
         """Rank of this process."""
         return self.comm.Get_rank() if self.comm else 0
+
+    @property
+    def ranks(self) -> int:
+        """Number of ranks that share the experiment."""
+        return self.comm.Get_size() if self.comm else 1
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
         """Record metrics of a step; call it with the same values on every rank."""

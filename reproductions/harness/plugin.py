@@ -12,6 +12,7 @@ from reproductions.harness.claims import ClaimsError, load_claims
 from reproductions.harness.deadline import OutOfTime
 from reproductions.harness.experiment import Experiment
 from reproductions.harness.figures import FigureFolder
+from reproductions.harness.memory import DoesNotFit
 from reproductions.harness.runner import NetworkError, Runner
 from reproductions.harness.settings import Settings, add_options, read_settings
 from reproductions.harness.store import Run
@@ -46,7 +47,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Read the options, before anything is collected."""
     config.addinivalue_line("markers", "claim(id): the claim of the claims file beside the test that it decides")
     config.stash[SETTINGS] = read_settings(config)
-    config.stash[RUNNER] = Runner(config.stash[SETTINGS], ProgressLine(config))
+    line = ProgressLine(config)
+    config.stash[RUNNER] = Runner(config.stash[SETTINGS], line, line.announce)
     config.stash[VERDICTS], config.stash[ORDER], config.stash[LATE] = {}, {}, set()
 
 
@@ -141,7 +143,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     verdict = item.config.stash[VERDICTS].get(marker.args[0]) if marker else None
     if verdict is None or verdict.verdict != "crashed":
         return report  # type: ignore[return-value]
-    if call.excinfo is not None and report.skipped:
+    refused = call.excinfo is not None and isinstance(call.excinfo.value.__cause__, DoesNotFit)
+    if call.excinfo is not None and (report.skipped or refused):
         verdict.verdict, verdict.reason = "not run", str(call.excinfo.value)
         if isinstance(call.excinfo.value.__cause__, OutOfTime):
             item.config.stash[LATE].add(verdict.id)
@@ -161,13 +164,18 @@ def settings(request: pytest.FixtureRequest) -> Settings:
 
 @pytest.fixture(scope="session")
 def run(request: pytest.FixtureRequest) -> Callable[[Sequence[Experiment]], list[Run]]:
-    """Run a grid of experiments in one launch of ranks; skip the test if their data, network or time are not here."""
+    """Run a grid of experiments in one launch of ranks; skip the test if their data, network or time are not here.
+
+    If they do not fit into memory, which an option changes, the test fails with the sentence that names it.
+    """
 
     def run_or_skip(experiments: Sequence[Experiment]) -> list[Run]:
         try:
             return request.config.stash[RUNNER].run(experiments)
         except (DataError, NetworkError, OutOfTime) as error:
             raise pytest.skip.Exception(str(error)) from error
+        except DoesNotFit as error:
+            raise pytest.fail.Exception(str(error), pytrace=False) from error
 
     return run_or_skip
 

@@ -23,9 +23,13 @@ import numpy as np
 
 from reproductions.harness.deadline import OutOfTime
 from reproductions.harness.experiment import Experiment
+from reproductions.harness.memory import DoesNotFit
+from reproductions.harness.room import Room, find_room, within
 
 if TYPE_CHECKING:
     from mpi4py import MPI
+
+ANNOUNCED, REFUSED = "announced", "refused"  # files of the exchange folder: lines that stay, why a run does not fit
 
 
 Pair = tuple[Experiment, str]
@@ -49,6 +53,7 @@ class Job:
     checkpoint_every: float = 120.0
     precision: str = "float32"
     streams: int = 4
+    planned: bool = False  # whether runs plan their memory
     deadline: float = math.inf
 
     @property
@@ -82,10 +87,15 @@ def main(folder: Path) -> None:
 
 @contextmanager
 def reported(folder: Path, rank: int) -> Iterator[None]:
-    """Leave the traceback of what goes wrong in the exchange folder, then let mpi4py abort all ranks."""
+    """Leave the traceback of what goes wrong in the exchange folder, then let mpi4py abort all ranks.
+
+    A run that does not fit leaves its one sentence for the user as well.
+    """
     try:
         yield
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, DoesNotFit):
+            (folder / REFUSED).write_text(str(error))
         traceback.print_exc()
         sys.stderr.flush()
         draft = folder / f".rank-{rank}.error"
@@ -133,6 +143,11 @@ class Progress:
             draft.write_text(json.dumps({"done": min(self.done + self.share * fraction, self.total)}))
             draft.rename(self.folder / "progress")
 
+    def announce(self, text: str) -> None:
+        """Hand a line that stays to the launching process."""
+        with (self.folder / ANNOUNCED).open("a") as file:
+            file.write(f"{text}\n")
+
 
 def work(job: Job, comm: MPI.Intracomm, folder: Path) -> MPI.Comm:
     """Run the experiments that ranks share one by one, then deal out those that one rank runs alone.
@@ -145,15 +160,16 @@ def work(job: Job, comm: MPI.Intracomm, folder: Path) -> MPI.Comm:
         return execute(job, *pairs[0], comm, Progress(folder, 0, 1, 1))
     shared = [pair for pair in pairs if not pair[0].solo]
     alone = [pair for pair in pairs if pair[0].solo]
+    room = find_room(_device(job.device, comm.Get_rank()), comm) if job.planned else None
     try:
-        _work_together(job, shared, comm, len(pairs))
-        _work_alone(job, alone, comm, len(pairs))
+        _work_together(job, shared, comm, len(pairs), room)
+        _work_alone(job, alone, comm, len(pairs), room)
     except OutOfTime:
         (folder / "stopped").touch()
     return comm
 
 
-def _work_together(job: Job, pairs: Sequence[Pair], comm: MPI.Intracomm, total: int) -> None:
+def _work_together(job: Job, pairs: Sequence[Pair], comm: MPI.Intracomm, total: int, room: Room | None) -> None:
     """Run experiments one by one; on all ranks, an `OutOfTime` is raised if the last were not finished."""
     rank, over = comm.Get_rank(), False
     for number, (experiment, key) in enumerate(pairs):
@@ -162,7 +178,8 @@ def _work_together(job: Job, pairs: Sequence[Pair], comm: MPI.Intracomm, total: 
         members = comm.Split(color=int(rank >= experiment.workers), key=rank)
         try:
             if rank < experiment.workers:
-                execute(job, experiment, key, members, Progress(job.folder, number, 1, total))
+                here = within(room, experiment.workers)
+                execute(job, experiment, key, members, Progress(job.folder, number, 1, total), here)
         except OutOfTime:
             over = True
         members.Free()
@@ -179,7 +196,7 @@ def _agreed(comm: MPI.Intracomm, over: bool) -> bool:
     return bool(told[0])
 
 
-def _work_alone(job: Job, pairs: Sequence[Pair], comm: MPI.Intracomm, total: int) -> None:
+def _work_alone(job: Job, pairs: Sequence[Pair], comm: MPI.Intracomm, total: int, room: Room | None) -> None:
     """Run this rank's part of experiments that need no other; an `OutOfTime` is raised if it was not finished."""
     from mpi4py import MPI
 
@@ -189,29 +206,35 @@ def _work_alone(job: Job, pairs: Sequence[Pair], comm: MPI.Intracomm, total: int
             raise OutOfTime
         # the other ranks are about as far
         progress = Progress(job.folder, begun + number * ranks, ranks, total) if rank == 0 else None
-        execute(job, experiment, key, MPI.COMM_SELF, progress)
+        execute(job, experiment, key, MPI.COMM_SELF, progress, room)
 
 
-def execute(job: Job, experiment: Experiment, key: str, members: MPI.Comm, progress: Progress | None) -> MPI.Comm:
+def execute(
+    job: Job, experiment: Experiment, key: str, members: MPI.Comm, progress: Progress | None, room: Room | None = None
+) -> MPI.Comm:
     """Run one experiment on the ranks `members` and store its frame; return those that are alive."""
     import pandas as pd
+    from mpi4py import MPI
 
     from reproductions.harness.context import Context
     from reproductions.harness.store import RunStore
 
     store = RunStore(job.store)
+    heard = progress if members.Get_rank() == 0 else None
     if members.Get_rank() == 0:
         (job.folder / f"begun-{key}").touch()
     context = Context(
         comm=members,
-        device=_device(job.device, members.Get_rank()),
+        device=_device(job.device, MPI.COMM_WORLD.Get_rank()),
         data=job.data,
         checkpoints=store.checkpoint(key),
         checkpoint_every=job.checkpoint_every,
         deadline=job.deadline,
-        on_progress=progress if members.Get_rank() == 0 and progress else lambda fraction: None,
+        on_progress=heard or (lambda fraction: None),
         precision=job.precision,
         streams=job.streams,
+        announce=heard.announce if heard else lambda text: None,
+        room=room,
         on_warning=(job.folder / f"warning-{key}").write_text,
     )
     start = time.perf_counter()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import pickle
@@ -17,8 +18,9 @@ from reproductions.harness.deadline import Deadline
 from reproductions.harness.experiment import Experiment, key
 from reproductions.harness.launcher import LimitReached, RanksFailed, launch
 from reproductions.harness.links import OnHosts
+from reproductions.harness.memory import DoesNotFit
 from reproductions.harness.provenance import provenance
-from reproductions.harness.ranks import Job
+from reproductions.harness.ranks import ANNOUNCED, REFUSED, Job
 from reproductions.harness.settings import Settings
 from reproductions.harness.store import Run, RunStore
 from reproductions.harness.tally import START, Tally
@@ -40,15 +42,21 @@ class Runner:
         Options of the session.
     report
         Receives a line of progress, many times a second.
+    announce
+        Receives a line that stays, once in a session.
     deadline
         End of the session; now and the time limit of the settings unless it is given.
     """
 
     def __init__(
-        self, settings: Settings, report: Report = lambda line: None, deadline: Deadline | None = None
+        self,
+        settings: Settings,
+        report: Report = lambda line: None,
+        announce: Report = lambda line: None,
+        deadline: Deadline | None = None,
     ) -> None:
         self.settings = settings
-        self.report = report
+        self.report, self.announce = report, functools.cache(announce)
         self.store = RunStore(settings.results / "runs")
         self.deadline = deadline or Deadline(settings.time_limit)
         self.tally = Tally(self.store, self.deadline, settings.rerun)
@@ -81,6 +89,8 @@ class Runner:
             If the launch failed before these runs were done; what it finished stays stored.
         OutOfTime
             If the session has to stop before these runs are done; what is finished stays stored.
+        DoesNotFit
+            If one of them needs more memory than is free.
         NetworkError
             If one of them needs hosts with real links, and the session did not ask for them.
         """
@@ -102,12 +112,12 @@ class Runner:
         self.tally.check(START)
         before = {key: self.store.version(key) for key in todo.values()}
         traces = self.tally.traces(before)
-        failure: RanksFailed | None = None
+        failure: RanksFailed | DoesNotFit | None = None
         try:
             stopped = self._launch(list(todo.items()))
         except LimitReached as error:
             stopped, failure = self.deadline.left <= 0, error
-        except RanksFailed as error:
+        except (RanksFailed, DoesNotFit) as error:
             stopped, failure = False, error
         finally:
             self.tally.add(traces, before)
@@ -148,18 +158,24 @@ class Runner:
             provenance=provenance(),
             precision=settings.precision,
             streams=settings.streams,
+            planned=settings.scale != "smoke",
             folder=folder,
             deadline=self.deadline.stop,
         )
         limit = min(settings.run_timeout, max(0.0, self.deadline.kill - self.deadline.clock()))
+        tick = _Ticker(folder, len(missing), ranks, self.report, self.announce)
         try:
             (folder / "job.pickle").write_bytes(pickle.dumps(job))
-            tick = _Ticker(folder, len(missing), ranks, self.report)
             hosts = isinstance(missing[0][0], OnHosts)
             mortal = any(experiment.mortal for experiment in job.experiments)
             launch("reproductions.harness", folder, ranks, limit, settings.launcher, tick, hosts, mortal)
             return (folder / "stopped").exists()
+        except RanksFailed:
+            if (folder / REFUSED).exists():
+                raise DoesNotFit((folder / REFUSED).read_text()) from None
+            raise
         finally:
+            tick.announce_new()
             self._hear(folder, missing)
             shutil.rmtree(folder, ignore_errors=True)
             for draft in (draft for _, key in missing for draft in self.store.root.glob(f".draft-{key}-*")):
@@ -180,12 +196,20 @@ def _deployment(experiment: Experiment) -> Deployment:
 class _Ticker:
     """Turns what the ranks report into a line with the time remaining."""
 
-    def __init__(self, folder: Path, total: int, ranks: int, report: Report) -> None:
-        self.folder, self.total, self.ranks, self.report = folder, total, ranks, report
+    def __init__(self, folder: Path, total: int, ranks: int, report: Report, announce: Report) -> None:
+        self.folder, self.total, self.ranks, self.report, self.announce = folder, total, ranks, report, announce
         self.start = time.monotonic()
         self.first: tuple[float, float] | None = None
 
+    def announce_new(self) -> None:
+        """Show what the ranks announced; lines that were shown are not shown again."""
+        path = self.folder / ANNOUNCED
+        for line in path.read_text().splitlines(keepends=True) if path.exists() else []:
+            if line.endswith("\n"):
+                self.announce(line.rstrip())
+
     def __call__(self) -> None:
+        self.announce_new()
         try:
             done = float(json.loads((self.folder / "progress").read_text())["done"])
         except (OSError, ValueError):

@@ -34,11 +34,25 @@ class ProgressLine:
 
     def __call__(self, line: str) -> None:
         """Show a line, unless one was shown a moment ago."""
-        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
-        tty = reporter is not None and reporter.isatty
-        if reporter is None or time.monotonic() - self.last < (0.5 if tty else self.every):
+        if time.monotonic() - self.last < (0.5 if self._tty else self.every):
             return
         self.last = time.monotonic()
+        self._write(f"\r{line}\033[K" if self._tty else f"\n{line}")
+
+    def announce(self, line: str) -> None:
+        """Show a line that stays."""
+        self._write(f"\r{line}\033[K\n" if self._tty else f"\n{line}\n")
+
+    @property
+    def _reporter(self) -> Any:
+        return self.config.pluginmanager.get_plugin("terminalreporter")
+
+    @property
+    def _tty(self) -> bool:
+        return self._reporter is not None and self._reporter.isatty
+
+    def _write(self, text: str) -> None:
         capture: Any = self.config.pluginmanager.get_plugin("capturemanager")
-        with capture.global_and_fixture_disabled():
-            reporter.write(f"\r{line}\033[K" if tty else f"\n{line}", flush=True)
+        if self._reporter is not None:
+            with capture.global_and_fixture_disabled():
+                self._reporter.write(text, flush=True)

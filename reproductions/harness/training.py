@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +21,7 @@ from algorithms.world import World
 from reproductions.harness.compute import Moment, engine, moment, prepared, seconds
 from reproductions.harness.context import Context
 from reproductions.harness.experiment import Experiment
+from reproductions.harness.memory import planned
 from reproductions.workloads.base import Indices, Task, Workload
 from reproductions.workloads.sharding import minibatch, shard, steps_per_epoch
 
@@ -88,11 +89,14 @@ class Training(Experiment):
     def execute(self, context: Context) -> None:
         """Train on the ranks of `context`."""
         task = load(self.workload, context.data, context.device)
-        with prepared(task, context):
+        with prepared(task, context), planned(context, self.workload, task, self.batch, self.workers, self._state):
             worker = _Workers(self, task, context)
             for epoch in context.parts(self.epochs, worker):
                 losses = [worker.step(t, on_step=context.on_progress) for t in worker.steps(epoch)]
                 worker.log(epoch + 1, losses)
+
+    def _state(self, rows: Tensor) -> Iterable[Tensor]:
+        return self.algorithm.state(World(None, self.workers), rows).values()
 
 
 @functools.lru_cache(maxsize=2)
@@ -153,7 +157,8 @@ class _Workers:
         run.algorithm.settle(world, x)
         loss = self._per_worker(torch.stack(losses, dim=1)).mean().item()
         mean = world.mean(x).clone()  # the mean of the buffers will overwrite it
-        distances = world.collect(torch.stack([(row.double() - mean).square().sum() for row in x]))
+        center = mean.double()
+        distances = world.collect(torch.stack([(row.double() - center).square().sum() for row in x]))
         metrics = {"train_loss": loss, "consensus": distances.sum().item() / run.nodes}
         metrics |= {"discrepancy": self._discrepancy(x)} if run.algorithm.auxiliaries else {}
         metrics |= {"lr": run.schedule.lr((self.steps(epoch - 1)[-1]) / self.epoch_steps)}

@@ -22,6 +22,7 @@ from algorithms.world import World
 from reproductions.harness.compute import engine, prepared
 from reproductions.harness.context import Context
 from reproductions.harness.experiment import Experiment
+from reproductions.harness.memory import planned
 from reproductions.harness.training import load, rows_of
 from reproductions.popsgd.partitions import Partitions
 from reproductions.workloads.base import Task, Workload
@@ -158,13 +159,18 @@ class NodeTraining(Experiment):
     def execute(self, context: Context) -> None:
         """Train in this process."""
         task = load(self.workload, context.data, context.device)
-        with prepared(task, context):
+        with prepared(task, context), planned(context, self.workload, task, self.batch, self.nodes, _state):
             nodes = Nodes(self, task, context.device, range(self.nodes), engine(task, context))
             for part in context.parts(self.steps // self.every, nodes):
                 steps = range(part * self.every, (part + 1) * self.every)
                 self.method.advance(nodes.replicas.parameters, nodes.descent, nodes.state, steps, self.seed)
                 context.log(steps.stop, nodes.measure())
                 context.on_progress(steps.stop / self.steps)
+
+
+def _state(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what is kept beside the replicas: velocities, and the descents of `Rounds`."""
+    return rows, rows
 
 
 class Nodes:

@@ -13,6 +13,7 @@ from algorithms.streams import torch_seed
 from reproductions.harness.compute import prepared
 from reproductions.harness.context import Context
 from reproductions.harness.experiment import Experiment
+from reproductions.harness.memory import planned
 from reproductions.harness.training import Training, load
 from reproductions.workloads.base import Task
 from reproductions.workloads.sharding import minibatch, shard, steps_per_epoch
@@ -49,7 +50,7 @@ class SingleNode(Experiment):
     def execute(self, context: Context) -> None:
         """Train one model, without any of the suite's replicas, worlds or networks."""
         task = load(self.like.workload, context.data, context.device)
-        with prepared(task, context):
+        with prepared(task, context), planned(context, self.like.workload, task, self.like.batch, workers=1):
             self._train(task, context)
 
     def _train(self, task: Task, context: Context) -> None:

@@ -60,6 +60,13 @@ class Task(Protocol):
     def batches(self, indices: Mapping[int, Indices], seed: int, step: int) -> list[tuple[Tensor, Tensor]]:
         """Return what `batch` returns for each of several workers."""
 
+    @property
+    def evaluation_batch(self) -> int:
+        """Most samples of a batch in an evaluation."""
+
+    def specimen(self, size: int) -> tuple[Tensor, Tensor]:
+        """Return inputs and targets as large as those of any batch of `size` samples, on the device ``meta``."""
+
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
         """Return the mean loss of a batch."""
 

@@ -85,6 +85,7 @@ class FolderTask(Classification, OneByOne):
     label: ClassVar[str] = "imagenet"
     onednn: ClassVar[bool] = True
     even: ClassVar[bool] = True
+    evaluation_batch: ClassVar[int] = _EVALUATION_BATCH
 
     @property
     def train_size(self) -> int:
@@ -107,6 +108,11 @@ class FolderTask(Classification, OneByOne):
             torch.manual_seed(torch_seed(seed, "augment", worker, step))
             images, labels = self._read(self.train, indices.tolist(), crop)
         return images.to(self.device), labels.to(self.device)
+
+    def specimen(self, size: int) -> tuple[Tensor, Tensor]:
+        """See `base.Task.specimen`."""
+        images = torch.empty(size, 3, self.pixels, self.pixels, device="meta")
+        return images, torch.empty(size, dtype=torch.int64, device="meta")
 
     def _train(self) -> Batches:
         return self._in_order(self.train)

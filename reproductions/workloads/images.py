@@ -117,6 +117,7 @@ class ImageTask(Classification):
     device: str = "cpu"
     onednn: bool = True
     even: ClassVar[bool] = True
+    evaluation_batch: ClassVar[int] = _EVALUATION_BATCH
 
     @property
     def train_size(self) -> int:
@@ -148,6 +149,11 @@ class ImageTask(Classification):
             pixels = self.augment.apply(pixels, self._upload(np.concatenate(draws, axis=1)))
         sizes = [len(own) for own in indices.values()]
         return list(zip(torch.split(self._input(pixels), sizes), torch.split(labels[chosen], sizes), strict=True))
+
+    def specimen(self, size: int) -> tuple[Tensor, Tensor]:
+        """See `base.Task.specimen`."""
+        images = torch.empty((size, *self.train.pixels.shape[1:]), device="meta")
+        return images.permute(0, 3, 1, 2), torch.empty(size, dtype=torch.int64, device="meta")
 
     def _train(self) -> Batches:
         return self._in_order(*self._resident[0])

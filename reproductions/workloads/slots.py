@@ -104,6 +104,17 @@ class SlotTask(OneByOne):
         words, tags = _pack(self.train, indices)
         return words.to(self.device), tags.to(self.device)
 
+    @property
+    def evaluation_batch(self) -> int:
+        """See `base.Task.evaluation_batch`."""
+        return max(len(_chunks(len(part.lengths))[0]) for part in (self.train, self.test))
+
+    def specimen(self, size: int) -> tuple[Tensor, Tensor]:
+        """Return words and tags of sentences that are all as long as the longest; see `base.Task.specimen`."""
+        longest = max(part.words.shape[1] for part in (self.train, self.test))
+        words = torch.empty(size, longest, dtype=torch.int64, device="meta")
+        return words, torch.empty_like(words)
+
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
         """Return the mean cross entropy in nats over the words of the batch, padding left out."""
         return functional.cross_entropy(output.flatten(0, 1), target.flatten(), ignore_index=_IGNORED)

@@ -33,3 +33,18 @@ class Toy(Experiment):
         time.sleep(self.seconds)
         context.log(1, {"loss": self.mean + self.seed / 1000})
         context.on_progress(1.0)
+
+
+@dataclass(frozen=True)
+class Announcing(Experiment):
+    """Say the same on every rank and in every run."""
+
+    seed: int
+
+    @property
+    def workers(self) -> int:
+        return 2
+
+    def execute(self, context: Context) -> None:
+        context.announce("a line that stays")
+        context.log(1, {"loss": 1.0})

@@ -1,0 +1,226 @@
+"""Memory plan: what a run will hold on its device, compared with what is free before anything big is allocated.
+
+What is counted: tensors. What is not, and comes on top: the CUDA context, workspaces of cuDNN and cuBLAS, copies in the
+layout of oneDNN, and what allocators lose between blocks. tests/harness/test_memory.py says within which factor of
+measured memory plans are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from reproductions.harness.cost import Cost, evaluation_peak, gradient_cost, nbytes
+from reproductions.harness.room import Room, peak_since, start_peak
+from reproductions.workloads.base import Task
+
+if TYPE_CHECKING:
+    from reproductions.harness.context import Context
+
+State = Callable[[Tensor], Iterable[Tensor]]
+"""What is kept between steps beside the replicas: tensors on ``meta`` for the (local, d) parameters on ``meta``."""
+
+WORTH_SAYING = 256 << 20
+"""Bytes from which a plan is shown: less is free wherever torch runs, and hundreds of short runs would fill a page."""
+
+_GIB = 1 << 30
+
+
+class DoesNotFit(RuntimeError):
+    """A run needs more memory than is free; the message is one sentence that names the option to change."""
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """What one rank holds on its device, in bytes.
+
+    Attributes
+    ----------
+    replicas
+        Parameters, gradients and buffers of the local workers.
+    state
+        What the algorithm remembers, exactly, and an upper bound of its scratch, see `scratch_rows`.
+    activations
+        Most that forward and backward of the replicas that are computed side by side hold, and the local batches.
+    evaluation
+        What an evaluation needs beyond that.
+    data
+        The data set.
+    side_by_side
+        Replicas whose gradients are computed at the same time.
+    """
+
+    replicas: int
+    state: int
+    activations: int
+    evaluation: int
+    data: int
+    side_by_side: int = 1
+
+    @property
+    def parts(self) -> dict[str, int]:
+        """Bytes by part."""
+        return {name: size for name, size in asdict(self).items() if name != "side_by_side"}
+
+    @property
+    def total(self) -> int:
+        """Sum of the parts."""
+        return sum(self.parts.values())
+
+    def text(self, room: Room) -> str:
+        """Return the plan as one line."""
+        shared = f" for each of {room.ranks} ranks" if room.ranks > 1 else ""
+        parts = ", ".join(f"{name} {size / _GIB:.2g}" for name, size in self.parts.items())
+        return f"memory of rank 0 on {room.device}: {_gib(self.total)} of {_gib(room.share)} free{shared} ({parts})"
+
+    def check(self, room: Room, what: str) -> None:
+        """Raise `DoesNotFit` if the plan is larger than the share of a rank."""
+        if self.total <= room.share:
+            return
+        shared = f" to each of the {room.ranks} ranks that share it" if room.ranks > 1 else ""
+        name, size = max(self.parts.items(), key=lambda part: part[1])
+        raise DoesNotFit(
+            f"{what} needs {_gib(self.total)} on {room.device}, where {_gib(room.share)} are free{shared}, "
+            f"most of it for {name} ({_gib(size)}): use {self._remedy(room)}"
+        )
+
+    def _remedy(self, room: Room) -> str:
+        """Name the option that makes the plan fit, or else what does."""
+        each = self.activations / self.side_by_side
+        streams = math.floor((room.share - self.total + self.activations) / each) if each else 0
+        if 1 <= streams < self.side_by_side:
+            return f"--streams {streams}"
+        alone = self.total + (room.ranks - 1) * (self.replicas + self.state)
+        if room.ranks > 1 and alone <= room.free:
+            return f"fewer --ranks than the {room.ranks} that share it"
+        if room.device.startswith("cuda"):
+            return "more GPUs, with --ranks one for each, or --device cpu, or a smaller --scale"
+        return "a machine with more memory, or several with --launcher, or a smaller --scale"
+
+
+# -------------------------------------------------------------------------------------------------------- the plan
+
+
+@contextmanager
+def planned(
+    context: Context, key: object, task: Task, batch: int, workers: int, state: State = lambda x: ()
+) -> Iterator[None]:
+    """Check the plan of a run before its body, announce it, and note it with what was measured after the body.
+
+    Measured is the growth to the peak, which is without the data. Nothing is done in a context without room: at smoke
+    scale a plan would take longer than many a run.
+
+    Parameters
+    ----------
+    context
+        Of the run.
+    key
+        Names the shapes of the task, hashable: plans of equal keys and batches share one analysis of the network.
+    task
+        What is trained.
+    batch
+        Samples per worker and step.
+    workers
+        Models of the run, auxiliary variables among them.
+    state
+        What is kept beside the replicas.
+
+    Raises
+    ------
+    DoesNotFit
+        If the run needs more than is free.
+    """
+    room = context.room
+    if room is None:
+        yield
+        return
+    costs = _costs((key, context.data, batch), task, batch)
+    plan = memory_plan(*costs, held(task), workers, context.ranks, room.device, context.streams, state)
+    plan.check(room, f"{task.label} with {workers} workers and batches of {batch}")
+    if plan.total >= WORTH_SAYING:
+        context.announce(plan.text(room))
+    before = start_peak(room.device)
+    yield
+    measured = {"measured": peak_since(before, room.device)}
+    context.notes["memory"] = asdict(plan) | {"free": room.share, "ranks": room.ranks} | measured
+
+
+def memory_plan(
+    cost: Cost, evaluation: int, data: int, workers: int, ranks: int, device: str, streams: int, state: State
+) -> MemoryPlan:
+    """Return the plan of the rank that has most workers.
+
+    Parameters
+    ----------
+    cost
+        Of the gradient of one replica.
+    evaluation, data
+        Bytes of an evaluation and of the data set.
+    workers, ranks
+        Models of the run, and ranks that share them.
+    device
+        A GPU computes `streams` replicas side by side, writes each gradient in one piece before it is copied to its
+        row, and keeps batches twice and all of this between steps. The CPU does none of it.
+    streams
+        See `device`.
+    state
+        See `planned`.
+    """
+    gpu, local = device.startswith("cuda"), math.ceil(workers / ranks)
+    side_by_side = min(streams, local) if gpu else 1
+    rows = torch.empty(local, cost.parameters // 4, device="meta")  # float32
+    activations = side_by_side * (cost.peak + gpu * cost.parameters) + local * cost.batch * (1 + gpu)
+    return MemoryPlan(
+        replicas=local * (2 * cost.parameters + cost.buffers),
+        state=nbytes(state(rows)) + scratch_rows(workers, local) * cost.parameters,
+        activations=activations,
+        evaluation=evaluation if gpu else max(0, evaluation - activations),
+        data=data,
+        side_by_side=side_by_side,
+    )
+
+
+def scratch_rows(workers: int, local: int) -> int:
+    """Return how many rows of parameters an algorithm, its World and the measurements hold at most beside the state.
+
+    Of n workers with l on this rank: n when all are collected (`World.collect`), 2 l copies for the sums of mixing and
+    for the background (`World.mix`, `algorithms.overlap`), n - l rows that arrive and as many that leave
+    (`World.fetch`): 3 n. If there are other ranks, 2 l on their way to the mean and to the collection. Then the mean
+    model and its copy, a model for evaluation and its parameters, and three rows in float64 for the distances to the
+    mean: 10.
+    """
+    return 3 * workers + (2 * local if local < workers else 0) + 10
+
+
+def held(value: Any) -> int:
+    """Return the bytes of the arrays and tensors in the fields of a task."""
+    if isinstance(size := getattr(value, "nbytes", None), int):
+        return size
+    if isinstance(value, tuple | list):
+        return sum(held(item) for item in value)
+    if is_dataclass(value):
+        return sum(held(getattr(value, field.name)) for field in fields(value))
+    return 0
+
+
+_KNOWN: dict[object, tuple[Cost, int]] = {}
+
+
+def _costs(key: object, task: Task, batch: int) -> tuple[Cost, int]:
+    """Return the cost of a gradient and the bytes of an evaluation; found once per key."""
+    if key not in _KNOWN:
+        with torch.random.fork_rng(devices=[]):
+            model = task.model().to("meta")
+        peak = evaluation_peak(model, task.specimen(task.evaluation_batch)[0])
+        _KNOWN[key] = gradient_cost(model, *task.specimen(batch), task.loss), peak
+    return _KNOWN[key]
+
+
+def _gib(size: int) -> str:
+    return f"{size / _GIB:.3g} GiB"

@@ -1,0 +1,111 @@
+"""Room: how much memory is free where a rank computes, and how much of it a run took."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
+_UNLIMITED = 1 << 60  # cgroup v1 writes "no limit" as the largest multiple of a page in 63 bits
+
+
+@dataclass(frozen=True)
+class Room:
+    """What is free on the device of a rank: bytes when the ranks started, and how many of them share these."""
+
+    device: str
+    free: int
+    ranks: int = 1
+
+    @property
+    def share(self) -> int:
+        """Bytes for one rank."""
+        return self.free // self.ranks
+
+
+def find_room(device: str, comm: MPI.Comm) -> Room | None:
+    """Measure what is free on the device of this rank before any rank allocates; None if the system does not say.
+
+    Collective. Ranks share a device if they are on one host and name the same.
+    """
+    if device.startswith("cuda"):
+        torch.cuda.synchronize(device)  # creates the context, which is not free any more
+    place = (socket.gethostname(), device)
+    places = comm.allgather(place)
+    free = free_bytes(device)
+    comm.Barrier()
+    return None if free is None else Room(device, free, places.count(place))
+
+
+def within(room: Room | None, ranks: int) -> Room | None:
+    """Return the room of a run in which only so many ranks take part."""
+    return room and replace(room, ranks=min(room.ranks, ranks))
+
+
+def free_bytes(device: str) -> int | None:
+    """Return the free bytes of a GPU, or of this host and control group; None if the system does not say."""
+    if device.startswith("cuda"):
+        return int(torch.cuda.mem_get_info(device)[0])
+    return free_on_host()
+
+
+def free_on_host(proc: Path = Path("/proc"), cgroup: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """Return the smaller of what Linux calls available and what the limits of the control groups leave."""
+    try:
+        lines = dict(line.split(":", 1) for line in (proc / "meminfo").read_text().splitlines())
+        found = [1024 * int(lines["MemAvailable"].split()[0])]
+        groups = [line.split(":", 2) for line in (proc / "self/cgroup").read_text().splitlines()]
+    except (OSError, KeyError, ValueError):
+        return None
+    for _, controllers, path in groups:
+        if not controllers:
+            found += _left(cgroup, path, "memory.max", "memory.current", "inactive_file")
+        elif "memory" in controllers.split(","):
+            usage = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+            found += _left(cgroup / "memory", path, *usage)
+    return max(0, min(found))
+
+
+def _left(root: Path, path: str, limit: str, usage: str, cache_of_files: str) -> list[int]:
+    """Return what is left in a control group and in those that it is part of; files that are cached can be dropped."""
+    left = []
+    group = root / path.lstrip("/")
+    for folder in (group, *group.parents) if group.is_relative_to(root) else ():
+        try:
+            most, used = (folder / limit).read_text().strip(), int((folder / usage).read_text())
+            statistics = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+        except (OSError, ValueError):
+            continue  # a container may show only its own group, under a name that is not the path
+        if most != "max" and int(most) < _UNLIMITED:
+            left.append(int(most) - used + int(statistics.get(cache_of_files, 0)))
+    return left
+
+
+def start_peak(device: str) -> int | None:
+    """Forget the peak so far; return the bytes that are allocated on a GPU now, or resident in this process."""
+    if device.startswith("cuda"):
+        torch.cuda.reset_peak_memory_stats(device)
+        return torch.cuda.memory_allocated(device)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+        return _resident("VmRSS")
+    return None
+
+
+def peak_since(before: int | None, device: str) -> int | None:
+    """Return by how much the peak exceeds what `start_peak` returned; None if the system does not say."""
+    if before is None:
+        return None
+    return (torch.cuda.max_memory_allocated(device) if device.startswith("cuda") else _resident("VmHWM")) - before
+
+
+def _resident(field: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(field))
