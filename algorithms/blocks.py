@@ -25,6 +25,11 @@ def partition(length: int, parts: int) -> list[slice]:
     return [slice(int(end) - small - (i < longer), int(end)) for i, end in enumerate(ends)]
 
 
+def adjacent(blocks: Sequence[Tensor]) -> Tensor:
+    """Return the stretch of memory that contiguous tensors, one next to the other, fill together."""
+    return blocks[0].as_strided((sum(block.numel() for block in blocks),), (1,))
+
+
 class Buffers:
     """Scratch memory by name."""
 

@@ -129,7 +129,7 @@ def ring_sum(world: World, delta: Tensor, codec: Codec, t: int) -> None:
         Iteration.
     """
     M, parts = world.workers, partition(delta.shape[1], world.workers)
-    mail = _Mail(world, codec, parts[0].stop)
+    mail = _Mail(world, codec, parts[0].stop, delta)
     sizes = np.array([part.stop - part.start for part in parts])
     for i in range(M):  # reduce-scatter
         mail.expect(sizes[(np.arange(M) - i) % M])
@@ -189,7 +189,7 @@ class GossipQPRSGD(Algorithm):
         x.sub_(g, alpha=lr)
         if (t + 1) % self.K:
             return
-        W, copies, mail = self.W, state["copies"], _Mail(world, self.codec, x.shape[1])
+        W, copies, mail = self.W, state["copies"], _Mail(world, self.codec, x.shape[1], x)
         mail.expect(np.full(world.workers, x.shape[1]))
         known = {m: np.flatnonzero(W[m]).tolist() for m in world.local}  # in the order of their copies
         for row, m in enumerate(world.local):
@@ -207,12 +207,12 @@ class GossipQPRSGD(Algorithm):
 
 
 class _Mail:
-    """One message of every local worker, with the lengths of all messages."""
+    """One message of every local worker, on the device of its rows, with the lengths of all messages."""
 
-    def __init__(self, world: World, codec: Codec, elements: int) -> None:
+    def __init__(self, world: World, codec: Codec, elements: int, like: Tensor) -> None:
         self.world, self.codec = world, codec
         shape = len(world.local), codec.size(elements)
-        self.bytes = world.buffer("mail", shape[0] * shape[1], torch.empty(0, dtype=torch.uint8)).view(shape)
+        self.bytes = world.buffer("mail", shape[0] * shape[1], like.new_empty(0, dtype=torch.uint8)).view(shape)
         self.lengths = np.zeros(world.workers, dtype=np.int64)
         self._known = False
 

@@ -16,13 +16,14 @@ from algorithms.streams import torch_seed
 Batch = tuple[Tensor, Tensor]
 Loss = Callable[[Tensor, Tensor], Tensor]
 Engine = Callable[[Sequence[nn.Module], Sequence[Batch], Loss], Tensor]
-"""Adds the gradients of all replicas to their ``.grad`` and returns their losses, (local,)."""
+"""Writes the gradients of all replicas into their ``.grad``, zero before that; returns their losses, (local,)."""
 
 
 def loop(models: Sequence[nn.Module], batches: Sequence[Batch], loss: Loss) -> Tensor:
     """Compute the gradients one replica after the other: the reference engine.
 
-    Bitwise independent of how many replicas live on this rank, unlike engines that batch over replicas.
+    Bitwise independent of how many replicas live on this rank, unlike engines that batch over replicas. On a GPU it
+    waits for the launch of every kernel; `algorithms.graphs` does not.
     """
     losses = []
     for model, (inputs, targets) in zip(models, batches, strict=True):
@@ -66,12 +67,12 @@ class Replicas:
         device: torch.device | str = "cpu",
         engine: Engine = loop,
     ) -> None:
-        self.models = [_initialised(build, seed, device) for _ in range(count)]
+        self.models = [_initialised(build, seed) for _ in range(count)]
         self.engine = engine
-        self.parameters = _flat([list(model.parameters()) for model in self.models])
+        self.parameters = _flat([list(model.parameters()) for model in self.models]).to(device)
         self.gradients = torch.zeros_like(self.parameters)
-        self.buffers = _flat([_buffers(model, floating=True) for model in self.models])
-        self.counters = _flat([_buffers(model, floating=False) for model in self.models])
+        self.buffers = _flat([_buffers(model, floating=True) for model in self.models]).to(device)
+        self.counters = _flat([_buffers(model, floating=False) for model in self.models]).to(device)
         for i, model in enumerate(self.models):
             bind(list(model.parameters()), self.parameters[i])
             bind(_buffers(model, floating=True), self.buffers[i])
@@ -103,10 +104,10 @@ def bind(tensors: Iterable[Tensor], row: Tensor) -> None:
         start += tensor.numel()
 
 
-def _initialised(build: Callable[[], nn.Module], seed: int, device: torch.device | str) -> nn.Module:
+def _initialised(build: Callable[[], nn.Module], seed: int) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_seed(seed, "init"))
-        return build().to(device)
+        return build()
 
 
 def _buffers(model: nn.Module, floating: bool) -> list[Tensor]:

@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
-import io
-import json
-import os
-import shutil
+import math
 import time
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-import torch
 from torch import Tensor
+
+from reproductions.harness.checkpoints import Checkpoints, DamagedError
+from reproductions.harness.deadline import OutOfTime
 
 if TYPE_CHECKING:
     from mpi4py import MPI
 
     from reproductions.harness.room import Room
+UNMEASURED = 1e8  # bytes a second at which a first checkpoint is expected to be written
+
+
+class State(Protocol):
+    """What a run has to remember between two parts of it."""
+
+    @property
+    def local(self) -> range:
+        """Workers whose rows live on this rank."""
+
+    def rows(self) -> Mapping[str, Tensor]:
+        """Return tensors with one row per local worker; a checkpoint is restored into them."""
+
+    def shared(self) -> Any:
+        """Return what else there is: picklable, and the same on every rank."""
+
+    def restore(self, shared: Any) -> None:
+        """Take back what `shared` returned."""
 
 
 @dataclass
@@ -30,21 +48,29 @@ class Context:
     comm
         Communicator of the ranks that share the experiment; None without MPI.
     device
-        ``"cpu"`` or ``"cuda"``.
+        ``"cpu"``, or a GPU such as ``"cuda:0"``.
     data
         Folder of the data sets, if the user gave one.
     checkpoints
         Folder for the checkpoints of this run; None to make none.
     checkpoint_every
         Seconds between checkpoints.
+    deadline
+        When the run has to have stopped, in seconds of `clock`.
     on_progress
         Called on rank 0 with the finished fraction of this experiment.
+    precision
+        Of gradients and evaluation: ``"float32"``, or on request ``"tf32"`` or ``"bfloat16"``.
+    streams
+        Replicas whose gradients a GPU computes side by side.
     announce
         Shows the user a line that stays; only the first rank of a launch is heard.
     room
         Memory for the plans of runs, see `reproductions.harness.memory.planned`; None to make none.
-    streams
-        Replicas whose gradients a GPU computes side by side.
+    on_warning
+        Called on rank 0 with a sentence for the user.
+    clock
+        Tells the time in seconds.
     """
 
     comm: MPI.Comm | None = None
@@ -52,13 +78,16 @@ class Context:
     data: Path | None = None
     checkpoints: Path | None = None
     checkpoint_every: float = 120.0
+    deadline: float = math.inf
     on_progress: Callable[[float], None] = lambda fraction: None
+    precision: str = "float32"
+    streams: int = 4
     announce: Callable[[str], None] = lambda text: None
     room: Room | None = None
-    streams: int = 4
+    on_warning: Callable[[str], object] = warnings.warn
+    clock: Callable[[], float] = time.time
     rows: list[tuple[int, str, float]] = field(default_factory=list)
     notes: dict[str, Any] = field(default_factory=dict)
-    _last: float = field(default_factory=time.monotonic)
 
     @property
     def rank(self) -> int:
@@ -74,75 +103,63 @@ class Context:
         """Record metrics of a step; call it with the same values on every rank."""
         self.rows += [(step, metric, float(value)) for metric, value in metrics.items()]
 
-    def save_checkpoint(self, step: int, workers: range, rows: Mapping[str, Tensor], shared: Any) -> None:
-        """Write a checkpoint if the last one is old enough; collective.
+    def parts(self, total: int, state: State) -> Iterator[int]:
+        """Yield the parts of a run, 0..total - 1, from where its last checkpoint left it; collective.
 
-        Parameters
-        ----------
-        step
-            Where to go on.
-        workers
-            Workers whose rows live on this rank.
-        rows
-            Tensors with one row per local worker.
-        shared
-            Picklable state that is the same on every rank.
+        Between two parts a checkpoint is written if the last is old enough, or if the next part, taking as long as the
+        longest so far, could not be finished and saved before the deadline.
+
+        Raises
+        ------
+        OutOfTime
+            On all ranks, after that checkpoint.
         """
-        if self.checkpoints is None or not self._due():
-            return
-        folder = self.checkpoints / f"step-{step}"
-        folder.mkdir(parents=True, exist_ok=True)
-        state = {"workers": list(workers), "rows": dict(rows), "shared": shared, "log": self.rows}
-        _write(folder / f"workers-{workers.start}.pt", state)
-        self._barrier()
-        if self.rank == 0:
-            _replace(self.checkpoints / "latest.json", json.dumps({"step": step}))
-            for old in self.checkpoints.glob("step-*"):
-                if old != folder:
-                    shutil.rmtree(old, ignore_errors=True)
-        self._barrier()
-        self._last = time.monotonic()
+        pace = _Pace(self.clock, sum(rows.nbytes for rows in state.rows().values()) / UNMEASURED)
+        for part in range(self._resumed(state), total):
+            yield part
+            if self.checkpoints is None or part + 1 == total:
+                continue
+            stop, due = pace.judge(self.deadline, self.checkpoint_every)
+            stop, due = self.comm.bcast((stop, due)) if self.comm else (stop, due)
+            if stop or due:
+                kept = (state.shared(), self.rows)
+                Checkpoints(self.checkpoints, self.comm).save(part + 1, total, state.local, state.rows(), kept)
+                pace.saved()
+            if stop:
+                raise OutOfTime(f"stopped after {part + 1} of {total} parts")
 
-    def load_checkpoint(self, workers: range, rows: Mapping[str, Tensor]) -> tuple[int, Any] | None:
-        """Restore the rows of the local workers and the log, whatever number of ranks wrote them.
-
-        Returns
-        -------
-        tuple of int and object, or None
-            The step to go on at and the shared state; None without a checkpoint.
-        """
-        if self.checkpoints is None or not (self.checkpoints / "latest.json").exists():
-            return None
-        step = json.loads((self.checkpoints / "latest.json").read_text())["step"]
-        shared = None
-        for path in sorted((self.checkpoints / f"step-{step}").glob("workers-*.pt")):
-            state = torch.load(path, map_location="cpu", weights_only=False)
-            if 0 in state["workers"]:  # rank 0 logs more than the others: it evaluates
-                shared, self.rows = state["shared"], list(state["log"])
-            for i, worker in enumerate(state["workers"]):
-                if worker in workers:
-                    for name, tensor in rows.items():
-                        tensor[worker - workers.start].copy_(state["rows"][name][i])
-        return step, shared
-
-    def _due(self) -> bool:
-        due = time.monotonic() - self._last >= self.checkpoint_every
-        return bool(self.comm.bcast(due)) if self.comm else due
-
-    def _barrier(self) -> None:
-        if self.comm:
-            self.comm.Barrier()
+    def _resumed(self, state: State) -> int:
+        """Restore the last checkpoint, if there is one; return the part to go on with."""
+        if self.checkpoints is None:
+            return 0
+        try:
+            found = Checkpoints(self.checkpoints, self.comm).load(state.local, state.rows())
+        except DamagedError as error:
+            if self.rank == 0:
+                self.on_warning(f"the checkpoint {self.checkpoints.stem} is damaged and its run begins anew: {error}")
+            return 0
+        if found is None:
+            return 0
+        part, (shared, self.rows) = found  # of rank 0, which logs more than the others: it evaluates
+        state.restore(shared)
+        return part
 
 
-def _write(path: Path, state: Any) -> None:
-    memory = io.BytesIO()
-    torch.save(state, memory)
-    draft = path.with_suffix(".draft")
-    draft.write_bytes(memory.getvalue())
-    os.replace(draft, path)
+class _Pace:
+    """How long parts and checkpoints take in this launch."""
 
+    def __init__(self, clock: Callable[[], float], writing: float) -> None:
+        self.clock, self.writing, self.longest = clock, writing, 0.0
+        self.began = self.last = clock()
 
-def _replace(path: Path, text: str) -> None:
-    draft = path.with_suffix(".draft")
-    draft.write_text(text)
-    os.replace(draft, path)
+    def judge(self, deadline: float, every: float) -> tuple[bool, bool]:
+        """At the end of a part, return whether there is no time for another, and whether a checkpoint is due."""
+        self.now = self.clock()
+        self.longest = max(self.longest, self.now - self.began)
+        self.began = self.now
+        return self.now + self.longest + self.writing > deadline, self.now - self.last >= every
+
+    def saved(self) -> None:
+        """Note that a checkpoint was written since."""
+        self.began = self.last = self.clock()
+        self.writing = self.last - self.now

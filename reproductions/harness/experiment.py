@@ -73,17 +73,18 @@ def describe(value: Any) -> Any:
     raise TypeError(f"an experiment cannot hold {value!r}: only numbers, text, None, tuples and dataclasses are values")
 
 
-def key(experiment: Experiment, data: Path | None, device: str) -> str:
+def key(experiment: Experiment, data: Path | None, device: str, precision: str = "float32") -> str:
     """Return the name under which the result is stored.
 
     Hash of the experiment, the source of all project modules that its classes import, the data and the versions of
-    the numerical libraries. The number of ranks is not part of it: results do not depend on it.
+    the numerical libraries. The numbers of ranks and streams are not part of it: results do not depend on them.
     """
     parts = {
         "experiment": describe(experiment),
         "source": source_digest(tuple(sorted(_modules(experiment)))),
         "data": experiment.checksum(data),
         "device": device,
+        "precision": precision,
         "versions": {name: importlib.metadata.version(name) for name in KEYED_PACKAGES},
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]

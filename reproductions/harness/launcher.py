@@ -48,8 +48,15 @@ SURVIVE = ["--with-ft", "ulfm", "--runtime-options", "error-nonzero-status=0"]
 INHERITED = re.compile(r"^(OMPI|PMIX|PRTE|PMI|MPI)_")
 
 
+TOO_LONG = "did not finish within the limit of {:g} s (--run-timeout)"
+
+
 class RanksFailed(RuntimeError):
     """Ranks did not end well; the message says which, why, and ends with what they wrote."""
+
+
+class LimitReached(RanksFailed):
+    """Ranks were still at work at their limit."""
 
 
 def launch(
@@ -89,7 +96,8 @@ def launch(
     Raises
     ------
     RanksFailed
-        If a rank raised, ended early, was killed although it is not `mortal`, or ran into the limit.
+        If a rank raised, ended early, was killed although it is not `mortal`, or ran into the limit: then, if that
+        is all, a `LimitReached`.
     """
     command = [*_prefix(launcher, ranks, hosts, mortal), sys.executable, "-m", "mpi4py", "-m", module, str(folder)]
     with (folder / "output").open("wb") as output:
@@ -106,7 +114,8 @@ def launch(
         finally:
             _stop(process)
     if verdict is not None or process.returncode != 0 or not (folder / "done").exists():
-        raise RanksFailed(_explain(folder, ranks, verdict, process.returncode))
+        late = verdict == TOO_LONG.format(limit) and not any(folder.glob("rank-*.error"))
+        raise (LimitReached if late else RanksFailed)(_explain(folder, ranks, verdict, process.returncode))
 
 
 def _prefix(launcher: str | None, ranks: int, hosts: bool, mortal: bool) -> list[str]:
@@ -139,7 +148,7 @@ def _wait(process: subprocess.Popen[bytes], folder: Path, limit: float, on_tick:
         if time.monotonic() > end:
             if finished:
                 return f"reported success but did not end within {SHUTDOWN:g} s"
-            return f"did not finish within the limit of {limit:g} s (--run-timeout)"
+            return TOO_LONG.format(limit)
         on_tick()
         time.sleep(POLL)
     return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,19 +9,23 @@ from typing import Any
 import pytest
 
 from reproductions.harness.claims import ClaimsError, load_claims
+from reproductions.harness.deadline import OutOfTime
 from reproductions.harness.experiment import Experiment
 from reproductions.harness.figures import FigureFolder
-from reproductions.harness.links import OnHosts
 from reproductions.harness.memory import DoesNotFit
-from reproductions.harness.runner import NetworkError, Runner, duration
+from reproductions.harness.runner import NetworkError, Runner
 from reproductions.harness.settings import Settings, add_options, read_settings
 from reproductions.harness.store import Run
+from reproductions.harness.terminal import ProgressLine, plan
 from reproductions.harness.verdicts import Decider, Verdict, open_verdict, table, write
 from reproductions.workloads.base import DataError
+
+pytest_plugins = ["reproductions.harness.time_limit"]
 
 SETTINGS = pytest.StashKey[Settings]()
 RUNNER = pytest.StashKey[Runner]()
 VERDICTS = pytest.StashKey[dict[str, Verdict]]()
+LATE = pytest.StashKey[set[str]]()  # claims that the time limit left undecided
 ORDER = pytest.StashKey[dict[str, int]]()  # position of every claim in its file
 
 
@@ -44,9 +47,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Read the options, before anything is collected."""
     config.addinivalue_line("markers", "claim(id): the claim of the claims file beside the test that it decides")
     config.stash[SETTINGS] = read_settings(config)
-    line = _ProgressLine(config)
+    line = ProgressLine(config)
     config.stash[RUNNER] = Runner(config.stash[SETTINGS], line, line.announce)
-    config.stash[VERDICTS], config.stash[ORDER] = {}, {}
+    config.stash[VERDICTS], config.stash[ORDER], config.stash[LATE] = {}, {}, set()
 
 
 def pytest_report_header(config: pytest.Config) -> str:
@@ -55,7 +58,8 @@ def pytest_report_header(config: pytest.Config) -> str:
     ranks = s.ranks or "automatic"
     data = s.data or "embedded"
     on = f"ranks {ranks}, device {s.device}, network {s.network}"
-    return f"reproductions: scale {s.scale}, seeds {s.seeds}, {on}, data {data}"
+    limit = f", time limit {deadline}" if (deadline := config.stash[RUNNER].deadline).limited else ""
+    return f"reproductions: scale {s.scale}, seeds {s.seeds}, {on}, data {data}{limit}"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -89,7 +93,7 @@ def pytest_report_collectionfinish(config: pytest.Config, items: Sequence[pytest
         if module is None or grid is None:
             continue
         try:
-            lines.append(f"{module.path.parent.name}/{module.path.stem}: {_plan(config, grid)}")
+            lines.append(f"{module.path.parent.name}/{module.path.stem}: {plan(runner, grid)}")
             runner.planned += grid(config.stash[SETTINGS]) if short else []
         except DataError as error:
             lines.append(f"{module.path.parent.name}/{module.path.stem}: not run, {error}")
@@ -108,14 +112,14 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Write the verdicts; a test that was interrupted leaves an earlier verdict as it was."""
+    """Write the verdicts; a test that was interrupted, or had no time, leaves an earlier verdict as it was."""
     config = session.config
-    verdicts = list(config.stash.get(VERDICTS, {}).values())
+    verdicts, late = list(config.stash.get(VERDICTS, {}).values()), config.stash.get(LATE, set())
     if exitstatus == pytest.ExitCode.INTERRUPTED:
         verdicts = [verdict for verdict in verdicts if verdict.verdict != "crashed"]
     if not verdicts:
         return
-    write(_verdicts_file(config), verdicts, keep=True)
+    write(_verdicts_file(config), verdicts, keep=True, late=late)
     if asked := config.stash[SETTINGS].verdicts:
         write(asked, verdicts)
 
@@ -142,6 +146,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     refused = call.excinfo is not None and isinstance(call.excinfo.value.__cause__, DoesNotFit)
     if call.excinfo is not None and (report.skipped or refused):
         verdict.verdict, verdict.reason = "not run", str(call.excinfo.value)
+        if isinstance(call.excinfo.value.__cause__, OutOfTime):
+            item.config.stash[LATE].add(verdict.id)
     elif call.excinfo is not None:
         verdict.reason = f"{call.excinfo.typename}: {call.excinfo.value}"
     elif call.when == "call":
@@ -158,7 +164,7 @@ def settings(request: pytest.FixtureRequest) -> Settings:
 
 @pytest.fixture(scope="session")
 def run(request: pytest.FixtureRequest) -> Callable[[Sequence[Experiment]], list[Run]]:
-    """Run a grid of experiments in one launch of ranks; skip the test if their data or network are not here.
+    """Run a grid of experiments in one launch of ranks; skip the test if their data, network or time are not here.
 
     If they do not fit into memory, which an option changes, the test fails with the sentence that names it.
     """
@@ -166,8 +172,8 @@ def run(request: pytest.FixtureRequest) -> Callable[[Sequence[Experiment]], list
     def run_or_skip(experiments: Sequence[Experiment]) -> list[Run]:
         try:
             return request.config.stash[RUNNER].run(experiments)
-        except (DataError, NetworkError) as error:
-            pytest.skip(str(error))
+        except (DataError, NetworkError, OutOfTime) as error:
+            raise pytest.skip.Exception(str(error)) from error
         except DoesNotFit as error:
             raise pytest.fail.Exception(str(error), pytrace=False) from error
 
@@ -213,45 +219,3 @@ def _load(path: Path) -> dict[str, Any]:
 def _verdicts_file(config: pytest.Config) -> Path:
     settings = config.stash[SETTINGS]
     return settings.results / settings.scale / "verdicts.json"
-
-
-def _plan(config: pytest.Config, grid: Callable[[Settings], Sequence[Experiment]]) -> str:
-    settings, runner = config.stash[SETTINGS], config.stash[RUNNER]
-    experiments = list(dict.fromkeys(grid(settings)))
-    missing = [experiment for experiment, _ in runner.missing(experiments)]
-    if settings.network != "real" and any(isinstance(experiment, OnHosts) for experiment in missing):
-        return f"{len(experiments)} runs, for --network real only"
-    seconds = sum(experiment.cost / settings.processes(experiment.workers) for experiment in missing)
-    estimate = f", about {duration(seconds + 6)} on {settings.resolved_device}" if missing else ""
-    return f"{len(experiments)} runs, {len(missing)} to make{estimate}"
-
-
-class _ProgressLine:
-    """Shows progress in place on a terminal, and now and then as a line elsewhere."""
-
-    def __init__(self, config: pytest.Config, every: float = 30.0) -> None:
-        self.config, self.every, self.last = config, every, time.monotonic()
-
-    def __call__(self, line: str) -> None:
-        if time.monotonic() - self.last < (0.5 if self._tty else self.every):
-            return
-        self.last = time.monotonic()
-        self._write(f"\r{line}\033[K" if self._tty else f"\n{line}")
-
-    def announce(self, line: str) -> None:
-        """Show a line that stays."""
-        self._write(f"\r{line}\033[K\n" if self._tty else f"\n{line}\n")
-
-    @property
-    def _reporter(self) -> Any:
-        return self.config.pluginmanager.get_plugin("terminalreporter")
-
-    @property
-    def _tty(self) -> bool:
-        return self._reporter is not None and self._reporter.isatty
-
-    def _write(self, text: str) -> None:
-        capture: Any = self.config.pluginmanager.get_plugin("capturemanager")
-        if self._reporter is not None:
-            with capture.global_and_fixture_disabled():
-                self._reporter.write(text, flush=True)

@@ -36,7 +36,9 @@ def _machine() -> dict[str, Any]:
 
 def hardware(record: dict[str, Any]) -> str:
     """Name the hardware of a provenance in a few words."""
-    return str(record.get("gpu") or f"{record.get('cores')} CPU cores")
+    machine = str(record.get("gpu") or f"{record.get('cores')} CPU cores")
+    precision = record.get("precision", "float32")
+    return machine if precision == "float32" else f"{machine}, {precision}"
 
 
 def _git(*arguments: str) -> str | None:

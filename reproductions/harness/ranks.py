@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import faulthandler
 import json
+import math
 import os
 import pickle
 import shutil
@@ -12,12 +13,15 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import numpy as np
+
+from reproductions.harness.deadline import OutOfTime
 from reproductions.harness.experiment import Experiment
 from reproductions.harness.memory import DoesNotFit
 from reproductions.harness.room import Room, find_room, within
@@ -26,6 +30,10 @@ if TYPE_CHECKING:
     from mpi4py import MPI
 
 ANNOUNCED, REFUSED = "announced", "refused"  # files of the exchange folder: lines that stay, why a run does not fit
+
+
+Pair = tuple[Experiment, str]
+"""An experiment and the key of its run."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +49,17 @@ class Job:
     launcher_pid: int
     launcher_host: str
     provenance: dict[str, Any]
+    folder: Path = Path()
     checkpoint_every: float = 120.0
+    precision: str = "float32"
+    streams: int = 4
     planned: bool = False  # whether runs plan their memory
+    deadline: float = math.inf
+
+    @property
+    def over(self) -> bool:
+        """Whether the time limit of the session forbids to begin anything."""
+        return time.time() >= self.deadline
 
 
 def main(folder: Path) -> None:
@@ -135,31 +152,61 @@ class Progress:
 def work(job: Job, comm: MPI.Intracomm, folder: Path) -> MPI.Comm:
     """Run the experiments that ranks share one by one, then deal out those that one rank runs alone.
 
-    Returns the communicator of the ranks that are alive; a mortal experiment is alone in its launch.
+    Returns the communicator of the ranks that are alive; a mortal experiment is alone in its launch. If the time limit
+    of the session ends the work before it is done, the file ``stopped`` says so.
     """
-    from mpi4py import MPI
-
-    from algorithms.transport import poll
-
     pairs = list(zip(job.experiments, job.keys, strict=True))
     if job.experiments[0].mortal:
         return execute(job, *pairs[0], comm, Progress(folder, 0, 1, 1))
     shared = [pair for pair in pairs if not pair[0].solo]
-    rank = comm.Get_rank()
-    room = find_room(_device(job.device, rank), comm) if job.planned else None
-    for number, (experiment, key) in enumerate(shared):
-        members = comm.Split(color=int(rank >= experiment.workers), key=rank)
-        if rank < experiment.workers:
-            here = within(room, experiment.workers)
-            execute(job, experiment, key, members, Progress(folder, number, 1, len(pairs)), here)
-        members.Free()
-        poll([comm.Ibarrier()])  # ranks that are not needed sleep
-    alone = [pair for pair in pairs if pair[0].solo][rank :: comm.Get_size()]
-    for number, (experiment, key) in enumerate(alone):
-        done = len(shared) + number * comm.Get_size()  # the other ranks are about as far
-        progress = Progress(folder, done, comm.Get_size(), len(pairs)) if rank == 0 else None
-        execute(job, experiment, key, MPI.COMM_SELF, progress, room)
+    alone = [pair for pair in pairs if pair[0].solo]
+    room = find_room(_device(job.device, comm.Get_rank()), comm) if job.planned else None
+    try:
+        _work_together(job, shared, comm, len(pairs), room)
+        _work_alone(job, alone, comm, len(pairs), room)
+    except OutOfTime:
+        (folder / "stopped").touch()
     return comm
+
+
+def _work_together(job: Job, pairs: Sequence[Pair], comm: MPI.Intracomm, total: int, room: Room | None) -> None:
+    """Run experiments one by one; on all ranks, an `OutOfTime` is raised if the last were not finished."""
+    rank, over = comm.Get_rank(), False
+    for number, (experiment, key) in enumerate(pairs):
+        if _agreed(comm, over or job.over):  # ranks that are not needed sleep
+            raise OutOfTime
+        members = comm.Split(color=int(rank >= experiment.workers), key=rank)
+        try:
+            if rank < experiment.workers:
+                here = within(room, experiment.workers)
+                execute(job, experiment, key, members, Progress(job.folder, number, 1, total), here)
+        except OutOfTime:
+            over = True
+        members.Free()
+    if _agreed(comm, over):
+        raise OutOfTime
+
+
+def _agreed(comm: MPI.Intracomm, over: bool) -> bool:
+    """Return on all ranks what rank 0 says, which takes part in everything that ranks share."""
+    from algorithms.transport import poll
+
+    told = np.array([over])
+    poll([comm.Ibcast(told)])
+    return bool(told[0])
+
+
+def _work_alone(job: Job, pairs: Sequence[Pair], comm: MPI.Intracomm, total: int, room: Room | None) -> None:
+    """Run this rank's part of experiments that need no other; an `OutOfTime` is raised if it was not finished."""
+    from mpi4py import MPI
+
+    rank, ranks, begun = comm.Get_rank(), comm.Get_size(), total - len(pairs)
+    for number, (experiment, key) in enumerate(pairs[rank::ranks]):
+        if job.over:
+            raise OutOfTime
+        # the other ranks are about as far
+        progress = Progress(job.folder, begun + number * ranks, ranks, total) if rank == 0 else None
+        execute(job, experiment, key, MPI.COMM_SELF, progress, room)
 
 
 def execute(
@@ -172,17 +219,23 @@ def execute(
     from reproductions.harness.context import Context
     from reproductions.harness.store import RunStore
 
+    store = RunStore(job.store)
     heard = progress if members.Get_rank() == 0 else None
-    checkpoints = job.store / f"{key}.checkpoint"
+    if members.Get_rank() == 0:
+        (job.folder / f"begun-{key}").touch()
     context = Context(
         comm=members,
         device=_device(job.device, MPI.COMM_WORLD.Get_rank()),
         data=job.data,
-        checkpoints=checkpoints,
+        checkpoints=store.checkpoint(key),
         checkpoint_every=job.checkpoint_every,
+        deadline=job.deadline,
         on_progress=heard or (lambda fraction: None),
+        precision=job.precision,
+        streams=job.streams,
         announce=heard.announce if heard else lambda text: None,
         room=room,
+        on_warning=(job.folder / f"warning-{key}").write_text,
     )
     start = time.perf_counter()
     experiment.execute(context)
@@ -191,8 +244,8 @@ def execute(
     if members.Get_rank() == 0:
         frame = pd.DataFrame(context.rows, columns=["step", "metric", "value"])
         seconds = {"seconds": time.perf_counter() - start, "ranks": members.Get_size()}
-        RunStore(job.store).save(key, frame, job.provenance | seconds | context.notes | _library())
-        shutil.rmtree(checkpoints, ignore_errors=True)
+        store.save(key, frame, job.provenance | seconds | context.notes | _library())
+        shutil.rmtree(store.checkpoint(key), ignore_errors=True)
         context.on_progress(1.0)
     return members
 
@@ -202,7 +255,9 @@ def _device(device: str, rank: int) -> str:
         return device
     import torch
 
-    return f"cuda:{rank % torch.cuda.device_count()}"
+    index = rank % torch.cuda.device_count()
+    torch.cuda.set_device(index)
+    return f"cuda:{index}"
 
 
 def _library() -> dict[str, str]:

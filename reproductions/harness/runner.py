@@ -10,17 +10,20 @@ import shutil
 import socket
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from reproductions.harness.deadline import Deadline
 from reproductions.harness.experiment import Experiment, key
-from reproductions.harness.launcher import RanksFailed, launch
+from reproductions.harness.launcher import LimitReached, RanksFailed, launch
 from reproductions.harness.links import OnHosts
 from reproductions.harness.memory import DoesNotFit
 from reproductions.harness.provenance import provenance
 from reproductions.harness.ranks import ANNOUNCED, REFUSED, Job
 from reproductions.harness.settings import Settings
 from reproductions.harness.store import Run, RunStore
+from reproductions.harness.tally import START, Tally
 
 Report = Callable[[str], None]
 Deployment = tuple[bool, bool]
@@ -41,20 +44,32 @@ class Runner:
         Receives a line of progress, many times a second.
     announce
         Receives a line that stays, once in a session.
+    deadline
+        End of the session; now and the time limit of the settings unless it is given.
     """
 
     def __init__(
-        self, settings: Settings, report: Report = lambda line: None, announce: Report = lambda line: None
+        self,
+        settings: Settings,
+        report: Report = lambda line: None,
+        announce: Report = lambda line: None,
+        deadline: Deadline | None = None,
     ) -> None:
         self.settings = settings
         self.report, self.announce = report, functools.cache(announce)
         self.store = RunStore(settings.results / "runs")
-        self.made: set[str] = set()
+        self.deadline = deadline or Deadline(settings.time_limit)
+        self.tally = Tally(self.store, self.deadline, settings.rerun)
         self.planned: list[Experiment] = []
 
     def key(self, experiment: Experiment) -> str:
         """Return the key of an experiment under the settings of this session."""
-        return key(experiment, self.settings.data, self.settings.resolved_device)
+        return key(experiment, self.settings.data, self.settings.resolved_device, self.settings.precision)
+
+    def want(self, experiments: Sequence[Experiment]) -> None:
+        """Count experiments among those that the session is about, but for those that it has no network for."""
+        able = [e for e in experiments if self.settings.network == "real" or not isinstance(e, OnHosts)]
+        self.tally.wanted |= {self.key(experiment): experiment for experiment in able}
 
     def missing(self, experiments: Sequence[Experiment]) -> list[tuple[Experiment, str]]:
         """Return the experiments that have to be run, each once, with their keys."""
@@ -72,11 +87,14 @@ class Runner:
         ------
         RanksFailed
             If the launch failed before these runs were done; what it finished stays stored.
+        OutOfTime
+            If the session has to stop before these runs are done; what is finished stays stored.
         DoesNotFit
             If one of them needs more memory than is free.
         NetworkError
             If one of them needs hosts with real links, and the session did not ask for them.
         """
+        self.want(experiments)
         for deployment in sorted({_deployment(e) for e in experiments if not e.mortal}):
             if missing := self.missing([e for e in experiments if not e.mortal and _deployment(e) == deployment]):
                 self._check_network(missing[0][0])
@@ -91,16 +109,26 @@ class Runner:
 
     def _make(self, missing: Sequence[tuple[Experiment, str]], todo: Mapping[Experiment, str]) -> None:
         """Make `todo`, of which `missing` has to succeed."""
+        self.tally.check(START)
+        before = {key: self.store.version(key) for key in todo.values()}
+        traces = self.tally.traces(before)
+        failure: RanksFailed | DoesNotFit | None = None
         try:
-            self._launch(list(todo.items()))
-        except (RanksFailed, DoesNotFit):
-            if any(not self.store.folder(key).is_dir() for _, key in missing):
-                raise
+            stopped = self._launch(list(todo.items()))
+        except LimitReached as error:
+            stopped, failure = self.deadline.left <= 0, error
+        except (RanksFailed, DoesNotFit) as error:
+            stopped, failure = False, error
         finally:
-            self.made |= {key for key in todo.values() if self.store.folder(key).is_dir()}
+            self.tally.add(traces, before)
+        self.tally.reached |= stopped
+        if any(self.store.version(key) in (None, before[key]) for _, key in missing):
+            if failure and not stopped:
+                raise failure
+            self.tally.check()
 
     def _usable(self, key: str, experiment: Experiment) -> bool:
-        if self.settings.rerun and key not in self.made:
+        if self.settings.rerun and key not in self.tally.made:
             return False
         return self.store.load(key, experiment) is not None
 
@@ -112,7 +140,8 @@ class Runner:
         own = any(_deployment(experiment)) or experiment.mortal
         return experiment.workers if own else self.settings.processes(experiment.workers)
 
-    def _launch(self, missing: Sequence[tuple[Experiment, str]]) -> None:
+    def _launch(self, missing: Sequence[tuple[Experiment, str]]) -> bool:
+        """Start ranks and wait for their end; return whether the time limit of the session stopped them."""
         settings = self.settings
         ranks = max(self._ranks(experiment) for experiment, _ in missing)
         self.store.root.mkdir(parents=True, exist_ok=True)
@@ -127,23 +156,36 @@ class Runner:
             launcher_pid=os.getpid(),
             launcher_host=socket.gethostname(),
             provenance=provenance(),
+            precision=settings.precision,
+            streams=settings.streams,
             planned=settings.scale != "smoke",
+            folder=folder,
+            deadline=self.deadline.stop,
         )
+        limit = min(settings.run_timeout, max(0.0, self.deadline.kill - self.deadline.clock()))
         tick = _Ticker(folder, len(missing), ranks, self.report, self.announce)
         try:
             (folder / "job.pickle").write_bytes(pickle.dumps(job))
             hosts = isinstance(missing[0][0], OnHosts)
             mortal = any(experiment.mortal for experiment in job.experiments)
-            launch("reproductions.harness", folder, ranks, settings.run_timeout, settings.launcher, tick, hosts, mortal)
+            launch("reproductions.harness", folder, ranks, limit, settings.launcher, tick, hosts, mortal)
+            return (folder / "stopped").exists()
         except RanksFailed:
             if (folder / REFUSED).exists():
                 raise DoesNotFit((folder / REFUSED).read_text()) from None
             raise
         finally:
             tick.announce_new()
+            self._hear(folder, missing)
             shutil.rmtree(folder, ignore_errors=True)
             for draft in (draft for _, key in missing for draft in self.store.root.glob(f".draft-{key}-*")):
                 shutil.rmtree(draft, ignore_errors=True)
+
+    def _hear(self, folder: Path, missing: Sequence[tuple[Experiment, str]]) -> None:
+        """Take note of what the ranks began, and pass on what they warn of."""
+        self.tally.begun = {key: experiment for experiment, key in missing if (folder / f"begun-{key}").exists()}
+        for warning in folder.glob("warning-*"):
+            warnings.warn(warning.read_text(), stacklevel=2)
 
 
 def _deployment(experiment: Experiment) -> Deployment:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from reproductions.harness import links
+from reproductions.harness import deadline, links
 
 SCALES = ("smoke", "small", "paper")
 SEEDS = {"smoke": 8, "small": 3, "paper": 3}
@@ -28,12 +28,15 @@ class Settings:
     scale: str = "smoke"
     ranks: int | None = None
     device: str = "auto"
+    precision: str = "float32"
+    streams: int = 4
     data: Path | None = None
     seeds: int = SEEDS["smoke"]
     results: Path = Path("results")
     launcher: str | None = None
     network: str = "modelled"
     run_timeout: float = TIMEOUT["smoke"]
+    time_limit: float = math.inf
     rerun: bool = False
     verdicts: Path | None = None
 
@@ -160,6 +163,12 @@ OPTIONS = (
     ),
     Option("ranks", "MPI ranks, or auto: one per CPU core or per GPU", _ranks, "N"),
     Option("device", "auto, cpu or cuda", _device),
+    Option(
+        "precision",
+        "float32 (default, the reference), or faster and less exact: tf32 (GPU only) or bfloat16",
+        _choice("float32", "tf32", "bfloat16"),
+    ),
+    Option("streams", "replicas whose gradients a GPU computes side by side (default: 4)", _count, "N"),
     Option("data", "folder with cifar10/, atis/ and libsvm/", _data, "DIR"),
     Option("seeds", "random seeds per experiment (default: 8 at smoke scale, else 3)", _count, "N"),
     Option("results", "folder for runs, frames, figures and verdicts (default: results)", _results, "DIR"),
@@ -171,6 +180,7 @@ OPTIONS = (
     ),
     Option("network", "modelled (default), or real: links between network namespaces of this machine", _network),
     Option("run-timeout", "wall-clock limit of one launch of ranks, in seconds", _seconds, "S"),
+    Option("time-limit", "stop within this time, such as 9m; the same command goes on", deadline.parsed, "TIME"),
     Option(
         "verdicts", "also write the verdicts to this JSON file", lambda text: Path(text).expanduser().resolve(), "FILE"
     ),
@@ -210,7 +220,10 @@ def read_settings(config: pytest.Config) -> Settings:
         raise pytest.UsageError("--network real starts the ranks on hosts of its own: leave out --launcher")
     values.setdefault("results", _default_results(config))
     scale = values.get("scale", "smoke")
-    return Settings(**({"seeds": SEEDS[scale], "run_timeout": TIMEOUT[scale]} | values))
+    settings = Settings(**({"seeds": SEEDS[scale], "run_timeout": TIMEOUT[scale]} | values))
+    if settings.precision == "tf32" and settings.resolved_device == "cpu":
+        raise pytest.UsageError("--precision tf32 needs a GPU, and this session has none: use float32 or bfloat16")
+    return settings
 
 
 def _default_results(config: pytest.Config) -> Path:

@@ -72,6 +72,18 @@ class RunStore:
         """Return where the run of a key lives."""
         return self.root / key
 
+    def version(self, key: str) -> tuple[int, int] | None:
+        """Return what changes whenever the run of a key is stored; None if there is none."""
+        try:
+            found = (self.folder(key) / "run.json").stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns
+
+    def checkpoint(self, key: str) -> Path:
+        """Return the folder of the checkpoints of a run that is not finished."""
+        return self.root / f"{key}.checkpoint"
+
     def save(self, key: str, frame: pd.DataFrame, provenance: dict[str, Any]) -> None:
         """Write a run beside its place and move it there; a run that is already there is replaced."""
         draft = self.root / f".draft-{key}-{os.getpid()}"

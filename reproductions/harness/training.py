@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -19,10 +18,11 @@ from algorithms.network import Lossless, Network
 from algorithms.replicas import Replicas, bind
 from algorithms.schedule import Schedule
 from algorithms.world import World
+from reproductions.harness.compute import Moment, engine, moment, prepared, seconds
 from reproductions.harness.context import Context
 from reproductions.harness.experiment import Experiment
 from reproductions.harness.memory import planned
-from reproductions.workloads.base import Indices, Task, Workload, kernels
+from reproductions.workloads.base import Indices, Task, Workload
 from reproductions.workloads.sharding import minibatch, shard, steps_per_epoch
 
 
@@ -89,13 +89,11 @@ class Training(Experiment):
     def execute(self, context: Context) -> None:
         """Train on the ranks of `context`."""
         task = load(self.workload, context.data, context.device)
-        context.notes["workload"] = task.label
-        with kernels(task), planned(context, self.workload, task, self.batch, self.workers, self._state):
+        with prepared(task, context), planned(context, self.workload, task, self.batch, self.workers, self._state):
             worker = _Workers(self, task, context)
-            for epoch in range(worker.resume(), self.epochs):
+            for epoch in context.parts(self.epochs, worker):
                 losses = [worker.step(t, on_step=context.on_progress) for t in worker.steps(epoch)]
                 worker.log(epoch + 1, losses)
-                worker.checkpoint(epoch + 1)
 
     def _state(self, rows: Tensor) -> Iterable[Tensor]:
         return self.algorithm.state(World(None, self.workers), rows).values()
@@ -105,6 +103,12 @@ class Training(Experiment):
 def load(workload: Workload, data: Path | None, device: str) -> Task:
     """Load a workload once for the runs of a launch that follow each other."""
     return workload.load(data, device)
+
+
+def rows_of(replicas: Replicas, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return all that training changes, with one row per local worker, under the names that checkpoints have."""
+    stored = {name: getattr(replicas, name) for name in ("parameters", "buffers", "counters")}
+    return stored | {f"state/{name}": tensor for name, tensor in state.items()}
 
 
 @dataclass
@@ -119,7 +123,10 @@ class _Workers:
     def __post_init__(self) -> None:
         run, context = self.setting, self.context
         self.world = World(context.comm, run.workers, run.network, run.seed)
-        self.replicas = Replicas(self.task.model, len(self.world.local), run.seed, context.device)
+        self.replicas = Replicas(
+            self.task.model, len(self.world.local), run.seed, context.device, engine(self.task, context)
+        )
+        self.laps: list[tuple[Moment, Moment, Moment]] = []
         self.state = run.algorithm.state(self.world, self.replicas.parameters)
         self.shards = {i: self._samples(i) for i in self.world.local if i < run.nodes}
         self.epoch_steps = steps_per_epoch(self.task.train_size, run.nodes, run.batch)
@@ -134,18 +141,13 @@ class _Workers:
 
     def step(self, t: int, on_step: Callable[[float], None]) -> Tensor:
         """Make iteration t of all local workers; return the losses of their batches in worker order."""
-        run, start = self.setting, time.perf_counter()
-        batches = []
-        for i, samples in self.shards.items():
-            indices = minibatch(samples, run.batch, run.seed, i, t)
-            inputs, targets = self.task.batch(indices, run.seed, i, t)
-            batches.append((inputs.to(self.context.device), targets.to(self.context.device)))
-        losses = self.replicas.backward(batches, self.task.loss)
-        middle = time.perf_counter()
+        run, start = self.setting, moment(self.context)
+        indices = {i: minibatch(samples, run.batch, run.seed, i, t) for i, samples in self.shards.items()}
+        losses = self.replicas.backward(self.task.batches(indices, run.seed, t), self.task.loss)
+        middle = moment(self.context)
         lr = run.schedule.lr(t / self.epoch_steps)
         run.algorithm.step(self.world, self.replicas.parameters, self.replicas.gradients, self.state, t, lr)
-        self.seconds["compute_seconds"] += middle - start
-        self.seconds["communication_seconds"] += time.perf_counter() - middle
+        self.laps.append((start, middle, moment(self.context)))
         on_step((t + 1) / (run.epochs * self.epoch_steps))
         return losses
 
@@ -160,6 +162,7 @@ class _Workers:
         metrics = {"train_loss": loss, "consensus": distances.sum().item() / run.nodes}
         metrics |= {"discrepancy": self._discrepancy(x)} if run.algorithm.auxiliaries else {}
         metrics |= {"lr": run.schedule.lr((self.steps(epoch - 1)[-1]) / self.epoch_steps)}
+        self._add_up()
         metrics |= world.traffic.totals() | self.seconds
         if epoch % run.evaluate_every == 0 or epoch == run.epochs:
             metrics |= self._evaluate(mean)
@@ -167,6 +170,13 @@ class _Workers:
             metrics["digest"] = self._digest()
             metrics |= self._evaluate_all() if run.evaluate_all else {}
         self.context.log(epoch, metrics)
+
+    def _add_up(self) -> None:
+        """Add the times of the steps since the last time, which a GPU only now has finished."""
+        for start, middle, end in self.laps:
+            self.seconds["compute_seconds"] += seconds(start, middle)
+            self.seconds["communication_seconds"] += seconds(middle, end)
+        self.laps.clear()
 
     def _per_worker(self, values: Tensor) -> Tensor:
         """Return what the local workers know, one row each, for all n workers; auxiliary variables know nothing."""
@@ -180,8 +190,11 @@ class _Workers:
         routes = np.zeros((workers, workers), dtype=np.bool_)
         routes[nodes:, :nodes] = True
         rows = self.world.fetch(x, routes)
-        distances = [[(rows[i].double() - rows[j]).square().sum() for j in range(nodes, workers)] for i in self.shards]
-        return self._per_worker(torch.tensor(distances).reshape(-1, workers - nodes)).mean().item()
+        distances = x.new_empty((len(self.shards), workers - nodes), dtype=torch.float64)
+        for k, i in enumerate(self.shards):
+            for j in range(nodes, workers):
+                distances[k, j - nodes] = (rows[i].double() - rows[j]).square().sum()
+        return self._per_worker(distances).mean().item()
 
     def _digest(self) -> int:
         """Return the first 52 bits of the SHA-256 of all workers' parameters and buffers."""
@@ -225,20 +238,19 @@ class _Workers:
             bind([buffer for buffer in model.buffers() if buffer.is_floating_point()], buffers.clone())
         return model
 
-    def resume(self) -> int:
-        """Restore the last checkpoint, if there is one; return the epoch to go on with."""
-        restored = self.context.load_checkpoint(self.world.local, self._rows())
-        if restored is None:
-            return 0
-        epoch, shared = restored
+    @property
+    def local(self) -> range:
+        """See `State`."""
+        return self.world.local
+
+    def shared(self) -> Any:
+        """See `State`."""
+        return self.world.traffic, self.seconds
+
+    def restore(self, shared: Any) -> None:
+        """See `State`."""
         self.world.traffic, self.seconds = shared
-        return epoch
 
-    def checkpoint(self, epoch: int) -> None:
-        """Write a checkpoint if it is time."""
-        shared: Any = (self.world.traffic, self.seconds)
-        self.context.save_checkpoint(epoch, self.world.local, self._rows(), shared)
-
-    def _rows(self) -> dict[str, Tensor]:
-        stored = {name: getattr(self.replicas, name) for name in ("parameters", "buffers", "counters")}
-        return stored | {f"state/{name}": tensor for name, tensor in self.state.items()}
+    def rows(self) -> dict[str, Tensor]:
+        """See `State`."""
+        return rows_of(self.replicas, self.state)

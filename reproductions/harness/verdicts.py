@@ -160,7 +160,7 @@ def _text(interval: Interval) -> str:
     return f"{interval.estimate:.4g}"
 
 
-def write(path: Path, verdicts: Iterable[Verdict], keep: bool = False) -> None:
+def write(path: Path, verdicts: Iterable[Verdict], keep: bool = False, late: Iterable[str] = ()) -> None:
     """Write the verdicts of a session as JSON, whole or not at all.
 
     Parameters
@@ -171,11 +171,14 @@ def write(path: Path, verdicts: Iterable[Verdict], keep: bool = False) -> None:
         Records of this session.
     keep
         Keep the records of claims that this session did not touch.
+    late
+        Claims that this session had no time for: what was found of them earlier is kept too.
     """
     here = provenance()
     sessions, rows = _earlier(path) if keep and path.exists() else ({}, {})
     sessions[here["time"]] = here
-    rows |= {verdict.id: asdict(verdict) | {"session": here["time"]} for verdict in verdicts}
+    found = {name for name in late if name in rows and rows[name]["verdict"] != "not run"}
+    rows |= {each.id: asdict(each) | {"session": here["time"]} for each in verdicts if each.id not in found}
     used = {row["session"] for row in rows.values()}
     kept = {name: session for name, session in sessions.items() if name in used}
     document = {"schema": SCHEMA, "provenance": here, "sessions": kept, "claims": list(rows.values())}

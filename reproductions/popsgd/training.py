@@ -7,9 +7,8 @@ the authors' code. Algorithm 1 has no momentum; the code has 0.9 for image model
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, ClassVar, Protocol
 
 import torch
@@ -17,15 +16,16 @@ from torch import Tensor
 
 from algorithms.algorithm import Algorithm
 from algorithms.popsgd import Averaging, Complete, Graph, Rows, constant, edges_of, interactions, population, simulate
-from algorithms.replicas import Replicas
+from algorithms.replicas import Engine, Replicas, loop
 from algorithms.schedule import Schedule
 from algorithms.world import World
+from reproductions.harness.compute import engine, prepared
 from reproductions.harness.context import Context
 from reproductions.harness.experiment import Experiment
 from reproductions.harness.memory import planned
-from reproductions.harness.training import load
+from reproductions.harness.training import load, rows_of
 from reproductions.popsgd.partitions import Partitions
-from reproductions.workloads.base import Task, Workload, kernels
+from reproductions.workloads.base import Task, Workload
 
 Step = Callable[[int], Tensor]  # node -> descent u of its next SGD step, (d,)
 
@@ -37,8 +37,11 @@ class Method(Protocol):
     def copies(self) -> int:
         """How many nodes share a partition of the samples."""
 
-    def moments(self, x: Tensor, descent: Step, steps: int, every: int, seed: int) -> Iterator[None]:
-        """Change the models x, (n, d), in place; stop after every `every` SGD steps per model, on average."""
+    def state(self, x: Tensor, seed: int) -> dict[str, Tensor]:
+        """Return what nodes remember beside their models x, (n, d): tensors with a row for each."""
+
+    def advance(self, x: Tensor, descent: Step, state: dict[str, Tensor], steps: range, seed: int) -> None:
+        """Change the models x and `state` in place by these SGD steps per model, on average."""
 
 
 @dataclass(frozen=True)
@@ -52,15 +55,17 @@ class PopSGD:
     averaging: Averaging = "symmetric"
     copies: ClassVar[int] = 2
 
-    def moments(self, x: Tensor, descent: Step, steps: int, every: int, seed: int) -> Iterator[None]:
-        """See `Method.moments`; the mean over the nodes of the steps that they made is what counts."""
-        nodes = population(_as_rows(x))
+    def state(self, x: Tensor, seed: int) -> dict[str, Tensor]:
+        """See `Method.state`: nothing, as the learning rate does not follow the clock."""
+        return {}
+
+    def advance(self, x: Tensor, descent: Step, state: dict[str, Tensor], steps: range, seed: int) -> None:
+        """See `Method.advance`; the mean over the nodes of the steps that they made is what counts."""
         pairs_per_step = len(x) / 2 if self.averaging == "symmetric" else float(len(x))
-        ends = [round(done * pairs_per_step) for done in range(0, steps + 1, every)]
-        for first, last in pairwise(ends):
-            pairs = interactions(self.graph(len(x)), seed, first, last)
-            simulate(nodes, pairs, lambda model, node, made: _as_rows(descent(node)), constant(1.0), self.averaging)
-            yield
+        first, last = (round(done * pairs_per_step) for done in (steps.start, steps.stop))
+        pairs = interactions(self.graph(len(x)), seed, first, last)
+        nodes = population(_as_rows(x))
+        simulate(nodes, pairs, lambda model, node, made: _as_rows(descent(node)), constant(1.0), self.averaging)
 
     def graph(self, nodes: int) -> Graph:
         """Return who meets whom."""
@@ -83,16 +88,17 @@ class Rounds:
     algorithm: Algorithm
     copies: ClassVar[int] = 1
 
-    def moments(self, x: Tensor, descent: Step, steps: int, every: int, seed: int) -> Iterator[None]:
-        """See `Method.moments`."""
-        world = World(None, len(x), seed=seed)
-        state, u = self.algorithm.state(world, x), torch.empty_like(x)
-        for t in range(steps):
+    def state(self, x: Tensor, seed: int) -> dict[str, Tensor]:
+        """See `Method.state`."""
+        return dict(self.algorithm.state(World(None, len(x), seed=seed), x))
+
+    def advance(self, x: Tensor, descent: Step, state: dict[str, Tensor], steps: range, seed: int) -> None:
+        """See `Method.advance`."""
+        world, u = World(None, len(x), seed=seed), torch.empty_like(x)
+        for t in steps:
             for node in range(len(x)):
                 u[node] = descent(node)
             self.algorithm.step(world, x, u, state, t, lr=1.0)
-            if (t + 1) % every == 0:
-                yield
 
 
 @dataclass(frozen=True)
@@ -153,13 +159,13 @@ class NodeTraining(Experiment):
     def execute(self, context: Context) -> None:
         """Train in this process."""
         task = load(self.workload, context.data, context.device)
-        context.notes["workload"] = task.label
-        with kernels(task), planned(context, self.workload, task, self.batch, self.nodes, _state):
-            nodes = Nodes(self, task, context.device, range(self.nodes))
-            moments = self.method.moments(nodes.replicas.parameters, nodes.descent, self.steps, self.every, self.seed)
-            for done, _ in enumerate(moments, start=1):
-                context.log(done * self.every, nodes.measure())
-                context.on_progress(done * self.every / self.steps)
+        with prepared(task, context), planned(context, self.workload, task, self.batch, self.nodes, _state):
+            nodes = Nodes(self, task, context.device, range(self.nodes), engine(task, context))
+            for part in context.parts(self.steps // self.every, nodes):
+                steps = range(part * self.every, (part + 1) * self.every)
+                self.method.advance(nodes.replicas.parameters, nodes.descent, nodes.state, steps, self.seed)
+                context.log(steps.stop, nodes.measure())
+                context.on_progress(steps.stop / self.steps)
 
 
 def _state(rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -178,12 +184,15 @@ class Nodes:
         Where the replicas live.
     local
         Which nodes; the k-th has replica k.
+    engine
+        Computes their gradients.
     """
 
-    def __init__(self, setting: NodeTraining, task: Task, device: str, local: range) -> None:
-        self.setting, self.task, self.device, self.local = setting, task, device, local
-        self.replicas = Replicas(task.model, len(local), setting.seed, device)
+    def __init__(self, setting: NodeTraining, task: Task, device: str, local: range, engine: Engine = loop) -> None:
+        self.setting, self.task, self.local = setting, task, local
+        self.replicas = Replicas(task.model, len(local), setting.seed, device, engine)
         self.velocity = torch.zeros_like(self.replicas.gradients)
+        self.state = setting.method.state(self.replicas.parameters, setting.seed)
         self.made = dict.fromkeys(local, 0)
         self.samples = Partitions(
             task.train_size, setting.batch, setting.nodes, setting.seed, setting.method.copies, setting.mult
@@ -192,13 +201,24 @@ class Nodes:
     def descent(self, node: int) -> Tensor:
         """Return u = eta v of the next step of a node, v being its velocity, or the gradient without momentum."""
         run, step, k = self.setting, self.made[node], node - self.local.start
-        inputs, targets = self.task.batch(self.samples.minibatch(node, step), run.seed, node, step)
+        batch = self.task.batch(self.samples.minibatch(node, step), run.seed, node, step)
         gradient = self.replicas.gradients[k].zero_()
-        models, batch = self.replicas.models[k : k + 1], (inputs.to(self.device), targets.to(self.device))
-        self.replicas.engine(models, [batch], self.task.loss)
+        self.replicas.engine(self.replicas.models[k : k + 1], [batch], self.task.loss)
         self.made[node] += 1
         v = self.velocity[k].mul_(run.momentum).add_(gradient) if run.momentum else gradient
         return v * run.schedule.lr(step / run.steps)
+
+    def rows(self) -> dict[str, Tensor]:
+        """See `State`."""
+        return rows_of(self.replicas, self.state) | ({"velocity": self.velocity} if self.setting.momentum else {})
+
+    def shared(self) -> dict[int, int]:
+        """See `State`."""
+        return self.made
+
+    def restore(self, shared: dict[int, int]) -> None:
+        """See `State`."""
+        self.made = shared
 
     def measure(self) -> dict[str, float]:
         """Return the metrics of the first of these nodes."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from torch import Tensor, nn
 
 from algorithms.streams import torch_seed
+from reproductions.harness.compute import prepared
 from reproductions.harness.context import Context
 from reproductions.harness.experiment import Experiment
 from reproductions.harness.memory import planned
 from reproductions.harness.training import Training, load
-from reproductions.workloads.base import Task, kernels
+from reproductions.workloads.base import Task
 from reproductions.workloads.sharding import minibatch, shard, steps_per_epoch
 
 
@@ -35,6 +38,11 @@ class SingleNode(Experiment):
         """Seed of the run it is compared with."""
         return self.like.seed
 
+    @property
+    def cost(self) -> float:
+        """Seconds on one core."""
+        return self.like.cost / self.like.nodes
+
     def checksum(self, data: Path | None) -> str:
         """Return the checksum of the workload's data."""
         return self.like.checksum(data)
@@ -42,8 +50,7 @@ class SingleNode(Experiment):
     def execute(self, context: Context) -> None:
         """Train one model, without any of the suite's replicas, worlds or networks."""
         task = load(self.like.workload, context.data, context.device)
-        context.notes["workload"] = task.label
-        with kernels(task), planned(context, self.like.workload, task, self.like.batch, workers=1):
+        with prepared(task, context), planned(context, self.like.workload, task, self.like.batch, workers=1):
             self._train(task, context)
 
     def _train(self, task: Task, context: Context) -> None:
@@ -53,11 +60,31 @@ class SingleNode(Experiment):
         optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
         mine = shard(task.train_size, run.nodes, 0, run.seed)
         steps = steps_per_epoch(task.train_size, run.nodes, run.batch)
-        for t in range(run.epochs * steps):
-            optimizer.param_groups[0]["lr"] = run.schedule.lr(t / steps)
-            inputs, targets = task.batch(minibatch(mine, run.batch, run.seed, 0, t), run.seed, 0, t)
-            optimizer.zero_grad()
-            loss = task.loss(model(inputs.to(context.device)), targets.to(context.device))
-            torch.autograd.backward(loss)
-            optimizer.step()
+        for epoch in context.parts(run.epochs, _Model(model)):
+            for t in range(epoch * steps, (epoch + 1) * steps):
+                optimizer.param_groups[0]["lr"] = run.schedule.lr(t / steps)
+                inputs, targets = task.batch(minibatch(mine, run.batch, run.seed, 0, t), run.seed, 0, t)
+                optimizer.zero_grad()
+                loss = task.loss(model(inputs), targets)
+                torch.autograd.backward(loss)
+                optimizer.step()
+            context.on_progress((epoch + 1) / run.epochs)
         context.log(run.epochs, task.evaluate(model))
+
+
+@dataclass(frozen=True)
+class _Model:
+    """What a run remembers between epochs: SGD without momentum has no state of its own."""
+
+    model: nn.Module
+    local: range = field(default=range(1), init=False)
+
+    def rows(self) -> Mapping[str, Tensor]:
+        """See `State`."""
+        return {name: tensor[None] for name, tensor in self.model.state_dict().items()}
+
+    def shared(self) -> None:
+        """See `State`."""
+
+    def restore(self, shared: object) -> None:
+        """See `State`."""

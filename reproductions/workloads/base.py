@@ -10,7 +10,8 @@ and gives the `Task` that lives on a rank. Which samples a worker sees is decide
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -43,14 +44,21 @@ class Task(Protocol):
     def onednn(self) -> bool:
         """Whether oneDNN computes faster than torch's own kernels: not for the smallest convolutions."""
 
+    @property
+    def even(self) -> bool:
+        """Whether all batches of so many samples have the same shape, as a CUDA graph needs it."""
+
     def model(self) -> nn.Module:
         """Return a fresh model on the task's device, initialised from torch's global CPU generator."""
 
     def batch(self, indices: Indices, seed: int, worker: int, step: int) -> tuple[Tensor, Tensor]:
-        """Return inputs and targets of the training samples `indices` as CPU tensors.
+        """Return inputs and targets of the training samples `indices`, on the task's device.
 
         Augmentation, where there is any, is keyed by (seed, worker, step).
         """
+
+    def batches(self, indices: Mapping[int, Indices], seed: int, step: int) -> list[tuple[Tensor, Tensor]]:
+        """Return what `batch` returns for each of several workers."""
 
     @property
     def evaluation_batch(self) -> int:
@@ -73,6 +81,18 @@ class Task(Protocol):
 
     def training_loss(self, model: nn.Module) -> float:
         """Return the mean loss of the whole training set in eval mode, without augmentation."""
+
+
+class OneByOne(ABC):
+    """`Task.batches` for a task that gains nothing from making the batches of several workers together."""
+
+    @abstractmethod
+    def batch(self, indices: Indices, seed: int, worker: int, step: int) -> tuple[Tensor, Tensor]:
+        """See `Task.batch`."""
+
+    def batches(self, indices: Mapping[int, Indices], seed: int, step: int) -> list[tuple[Tensor, Tensor]]:
+        """See `Task.batches`."""
+        return [self.batch(own, seed, worker, step) for worker, own in indices.items()]
 
 
 class Workload(Protocol):

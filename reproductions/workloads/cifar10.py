@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
+import torch
+from torch import Tensor
+from torch.nn import functional
 
 from reproductions.workloads import cifar_files
 from reproductions.workloads.base import file_checksum
-from reproductions.workloads.images import ImageTask, Pixels
+from reproductions.workloads.images import Draws, ImageTask
 from reproductions.workloads.resnet import ResNet, ResNet34
 from reproductions.workloads.vgg import Vgg
 
@@ -51,20 +53,27 @@ class Cifar10:
     def load(self, data: Path | None, device: str = "cpu") -> ImageTask:
         """Read and decode the images; `DataError` if that fails or there are fewer than asked for."""
         label, train, test = cifar_files.read(cifar_files.locate(data), self.train_size, self.test_size)
-        return ImageTask(label, train, test, self.net.build, 256.0, crop_and_flip if self.augment else None, device)
+        return ImageTask(label, train, test, self.net.build, 256.0, CropAndFlip() if self.augment else None, device)
 
     def checksum(self, data: Path | None) -> str:
         """Return the SHA-256 of the files; `DataError` if they are not there."""
         return file_checksum(cifar_files.locate(data).files)
 
 
-def crop_and_flip(pixels: Pixels, rng: np.random.Generator) -> Pixels:
-    """Return `pixels` (B, H, W, C) shifted by up to 4 pixels each way over grey and mirrored with probability 1/2."""
-    count = len(pixels)
-    edges = ((0, 0), (_PAD, _PAD), (_PAD, _PAD), (0, 0))
-    windows = sliding_window_view(np.pad(pixels, edges, constant_values=_GREY), pixels.shape[1:], axis=(1, 2, 3))
-    top, left = rng.integers(2 * _PAD + 1, size=(2, count))
-    cropped: Pixels = windows[np.arange(count), top, left, 0]
-    mirrored = rng.random(count) < 0.5
-    cropped[mirrored] = cropped[mirrored, :, ::-1]
-    return cropped
+class CropAndFlip:
+    """Shift images by up to 4 pixels each way over grey, and mirror them with probability 1/2; see `Augmentation`."""
+
+    def draw(self, rng: np.random.Generator, count: int) -> Draws:
+        """Return top, left and whether mirrored, (3, count)."""
+        corners = rng.integers(2 * _PAD + 1, size=(2, count))
+        return np.vstack([corners, rng.random(count) < 0.5])
+
+    def apply(self, pixels: Tensor, draws: Tensor) -> Tensor:
+        """Return the windows of the padded images."""
+        count, height, width = pixels.shape[:3]
+        padded = functional.pad(pixels, (0, 0, _PAD, _PAD, _PAD, _PAD), value=_GREY)
+        top, left, mirrored = draws[:, :, None]
+        rows, columns = (torch.arange(size, device=pixels.device) for size in (height, width))
+        columns = left + torch.where(mirrored > 0, width - 1 - columns, columns)
+        images = torch.arange(count, device=pixels.device)
+        return padded[images[:, None, None], (top + rows)[:, :, None], columns[:, None, :]]

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from algorithms.streams import torch_seed
-from reproductions.workloads.base import DataError, Indices, missing
+from reproductions.workloads.base import DataError, Indices, OneByOne, missing
 from reproductions.workloads.images import Batches, Classification
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class ImageNet:
 
 
 @dataclass(frozen=True, eq=False)
-class FolderTask(Classification):
+class FolderTask(Classification, OneByOne):
     """Classification of image files, which are read when they are needed; see `base.Task`."""
 
     train: ImageFolder
@@ -84,6 +84,7 @@ class FolderTask(Classification):
     device: str
     label: ClassVar[str] = "imagenet"
     onednn: ClassVar[bool] = True
+    even: ClassVar[bool] = True
     evaluation_batch: ClassVar[int] = _EVALUATION_BATCH
 
     @property
@@ -105,7 +106,8 @@ class FolderTask(Classification):
         crop = v2.Compose([v2.RandomResizedCrop(self.pixels, antialias=True), v2.RandomHorizontalFlip()])
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(torch_seed(seed, "augment", worker, step))
-            return self._read(self.train, indices.tolist(), crop)
+            images, labels = self._read(self.train, indices.tolist(), crop)
+        return images.to(self.device), labels.to(self.device)
 
     def specimen(self, size: int) -> tuple[Tensor, Tensor]:
         """See `base.Task.specimen`."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from algorithms.streams import stream
 from reproductions.workloads.base import Indices, evaluating
 
 Pixels = NDArray[np.uint8]
+Draws = NDArray[np.int64]
 Batches = Iterator[tuple[Tensor, Tensor]]
 """Images (B, C, H, W) and class indices (B,)."""
 
@@ -72,11 +73,22 @@ def _scores(model: nn.Module, batches: Batches) -> tuple[float, float]:
     return loss / count, right / count
 
 
+class Augmentation(Protocol):
+    """A random change of training images: what is drawn, and how it is applied wherever the images are."""
+
+    def draw(self, rng: np.random.Generator, count: int) -> Draws:
+        """Return what is random about `count` images, (k, count)."""
+
+    def apply(self, pixels: Tensor, draws: Tensor) -> Tensor:
+        """Return the changed images, (B, H, W, C) uint8 as given; `draws` is (k, B), on their device."""
+
+
 @dataclass(frozen=True, eq=False)
 class ImageTask(Classification):
-    """Classification of images; see `base.Task`.
+    """Classification of images that live on the device of the models, as bytes; see `base.Task`.
 
-    Inputs are float32 (B, C, H, W) in channels_last format: pixels, less the mean training image, over `scale`.
+    Inputs are float32 (B, C, H, W), on the CPU in channels_last format: pixels, less the mean training image, over
+    `scale`.
 
     Parameters
     ----------
@@ -89,9 +101,9 @@ class ImageTask(Classification):
     scale
         Divides the pixels.
     augment
-        Changes a training batch (B, H, W, C) before the mean is subtracted, or None.
+        Changes training batches before the mean is subtracted, or None.
     device
-        Where models live.
+        Where models and images live.
     onednn
         See `base.Task.onednn`.
     """
@@ -101,9 +113,10 @@ class ImageTask(Classification):
     test: Images
     net: Callable[[], nn.Module]
     scale: float
-    augment: Callable[[Pixels, np.random.Generator], Pixels] | None = None
+    augment: Augmentation | None = None
     device: str = "cpu"
     onednn: bool = True
+    even: ClassVar[bool] = True
     evaluation_batch: ClassVar[int] = _EVALUATION_BATCH
 
     @property
@@ -122,10 +135,20 @@ class ImageTask(Classification):
 
     def batch(self, indices: Indices, seed: int, worker: int, step: int) -> tuple[Tensor, Tensor]:
         """Return images (B, C, H, W) and class indices (B,)."""
-        pixels = self.train.pixels[indices]
+        return self.batches({worker: indices}, seed, step)[0]
+
+    def batches(self, indices: Mapping[int, Indices], seed: int, step: int) -> list[tuple[Tensor, Tensor]]:
+        """Return images and class indices of several workers, gathered at once: on a GPU in a handful of kernels."""
+        images, labels = self._resident[0]
+        chosen = self._upload(np.concatenate(list(indices.values())))
+        pixels = images[chosen]
         if self.augment:
-            pixels = self.augment(pixels, stream(seed, "augment", worker, step))
-        return self._input(pixels), torch.from_numpy(self.train.labels[indices])
+            draws = [
+                self.augment.draw(stream(seed, "augment", worker, step), len(own)) for worker, own in indices.items()
+            ]
+            pixels = self.augment.apply(pixels, self._upload(np.concatenate(draws, axis=1)))
+        sizes = [len(own) for own in indices.values()]
+        return list(zip(torch.split(self._input(pixels), sizes), torch.split(labels[chosen], sizes), strict=True))
 
     def specimen(self, size: int) -> tuple[Tensor, Tensor]:
         """See `base.Task.specimen`."""
@@ -133,18 +156,32 @@ class ImageTask(Classification):
         return images.permute(0, 3, 1, 2), torch.empty(size, dtype=torch.int64, device="meta")
 
     def _train(self) -> Batches:
-        return self._in_order(self.train)
+        return self._in_order(*self._resident[0])
 
     def _test(self) -> Batches:
-        return self._in_order(self.test)
+        return self._in_order(*self._resident[1])
 
-    def _in_order(self, images: Images) -> Batches:
-        for start in range(0, len(images.labels), _EVALUATION_BATCH):
-            part = slice(start, start + _EVALUATION_BATCH)
-            yield self._input(images.pixels[part]), torch.from_numpy(images.labels[part])
+    def _in_order(self, pixels: Tensor, labels: Tensor) -> Batches:
+        parts = zip(*(torch.split(rows, _EVALUATION_BATCH) for rows in (pixels, labels)), strict=True)
+        return ((self._input(images), classes) for images, classes in parts)
 
-    def _input(self, pixels: Pixels) -> Tensor:
-        values = pixels - self.mean
-        values *= np.float32(1 / self.scale)
-        # the axes move, the memory stays: this is what torch calls channels_last
-        return torch.from_numpy(values).permute(0, 3, 1, 2)
+    @cached_property
+    def _resident(self) -> list[tuple[Tensor, Tensor]]:
+        """Pixels (N, H, W, C) uint8 and labels (N,) int64 of both sets, on the device."""
+        sets = (self.train, self.test)
+        return [tuple(torch.from_numpy(array).to(self.device) for array in images) for images in sets]  # type: ignore[misc]
+
+    @cached_property
+    def _mean(self) -> Tensor:
+        return torch.from_numpy(self.mean).to(self.device)
+
+    def _upload(self, array: NDArray[np.int64]) -> Tensor:
+        """Bring indices or draws to the images, without waiting for the GPU."""
+        tensor = torch.from_numpy(array)
+        return tensor if self.device == "cpu" else tensor.pin_memory().to(self.device, non_blocking=True)
+
+    def _input(self, pixels: Tensor) -> Tensor:
+        # the axes move, the memory stays: this is what torch calls channels_last, and fastest on a CPU. A GPU has its
+        # kernels for channels_last in tensor cores, which the reference precision does not use
+        inputs = pixels.sub(self._mean).mul_(1 / self.scale).permute(0, 3, 1, 2)
+        return inputs if self.device == "cpu" else inputs.contiguous()

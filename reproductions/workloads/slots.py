@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reproductions.workloads.base import Indices, evaluating
+from reproductions.workloads.base import Indices, OneByOne, evaluating
 
 _UNKNOWN = "<unk>"
 _IGNORED = -100  # target of padding, as torch's cross entropy skips it
@@ -55,7 +55,7 @@ class Tagger(nn.Module):
 
 
 @dataclass(frozen=True, eq=False)
-class SlotTask:
+class SlotTask(OneByOne):
     """Slot filling; see `base.Task`. A sample is a sentence, a batch is padded to its longest one.
 
     Parameters
@@ -87,6 +87,7 @@ class SlotTask:
     embedding: int
     hidden: int
     onednn: ClassVar[bool] = True
+    even: ClassVar[bool] = False
     device: str = "cpu"
 
     @property
@@ -100,7 +101,8 @@ class SlotTask:
 
     def batch(self, indices: Indices, seed: int = 0, worker: int = 0, step: int = 0) -> tuple[Tensor, Tensor]:
         """Return words and tags, both (B, L) int64; the key is not used."""
-        return _pack(self.train, indices)
+        words, tags = _pack(self.train, indices)
+        return words.to(self.device), tags.to(self.device)
 
     @property
     def evaluation_batch(self) -> int:

@@ -1,11 +1,10 @@
 """Collects the ratios of the speed tests and prints them as a table: what was timed, against what, what limits it."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-import torch
 
 ROWS = pytest.StashKey[list[tuple[str, str, str]]]()
 Speed = Callable[[str, float, str, str], None]
@@ -20,14 +19,6 @@ def speed(request: pytest.FixtureRequest, benchmark: Any) -> Speed:
         request.config.stash.setdefault(ROWS, []).append((name, f"{ratio:.2f} ({target})", limit))
 
     return record
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def fastest(

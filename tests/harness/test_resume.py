@@ -1,8 +1,12 @@
-"""Checkpoint and resume: an interrupted run ends with the same bits as an uninterrupted one."""
+"""Checkpoint and resume: a run that was stopped or killed ends with the same bits as one that was not."""
 
+import contextlib
+import functools
+import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -13,8 +17,16 @@ from algorithms.network import IndependentDrops
 from algorithms.rps import ModelAveraging, average_blocks
 from algorithms.schedule import StepDecay
 from algorithms.world import World
+from reproductions.harness import checkpoints
+from reproductions.harness.checkpoints import Checkpoints, DamagedError, fraction
 from reproductions.harness.context import Context
+from reproductions.harness.deadline import OutOfTime
+from reproductions.harness.experiment import Experiment
+from reproductions.harness.launcher import launch
 from reproductions.harness.training import Training
+from reproductions.popsgd.networks import ONE_SIDED, SYMMETRIC, local_sgd
+from reproductions.popsgd.training import NodeTraining
+from reproductions.rps.single_node import SingleNode
 from reproductions.workloads.digits import Digits
 
 
@@ -35,51 +47,263 @@ RUN = Training(
     ModelAveraging(), Digits("small"), StepDecay(0.2), nodes=4, batch=32, epochs=4, seed=3,
     network=IndependentDrops(0.2, seed=3),
 )  # fmt: skip
+NODES = NodeTraining(SYMMETRIC, Digits("mlp"), StepDecay(0.1, milestones=(0.5,)), 4, 8, 40, 10, seed=3)
+KINDS: list[Experiment] = [
+    RUN,
+    replace(RUN, algorithm=WithMomentum()),
+    SingleNode(RUN),
+    replace(NODES, momentum=0.9),
+    replace(NODES, method=ONE_SIDED),
+    replace(NODES, method=local_sgd(4, 5)),
+]
 
 
-class Interrupted(Exception):
+class Killed(BaseException):
     pass
 
 
-def interrupt_after(fraction: float) -> Callable[[float], None]:
+def killed_after(fraction: float) -> Callable[[float], None]:
     def on_progress(done: float) -> None:
         if done > fraction:
-            raise Interrupted
+            raise Killed
 
     return on_progress
 
 
-def log(run: Training, context: Context) -> list[tuple[int, str, float]]:
+def log(run: Experiment, context: Context) -> list[tuple[int, str, float]]:
     run.execute(context)
     return sorted(row for row in context.rows if not row[1].endswith("_seconds"))
 
 
+@functools.cache
+def whole(run: Experiment) -> list[tuple[int, str, float]]:
+    """Return the log of a run that nothing interrupts."""
+    return log(run, Context())
+
+
+@dataclass
+class Rows:
+    """The state of a run that is nothing but some rows."""
+
+    x: Tensor
+    local: range = field(default_factory=lambda: range(4))
+    kept: Any = None
+
+    def rows(self) -> dict[str, Tensor]:
+        return {"x": self.x}
+
+    def shared(self) -> Any:
+        return self.kept
+
+    def restore(self, shared: Any) -> None:
+        self.kept = shared
+
+
+# -------------------------------------------------------------------------------------------------- stops and kills
+
+
 @pytest.mark.parametrize("algorithm", [ModelAveraging(), WithMomentum()])
-@pytest.mark.parametrize("fraction", [0.3, 0.6, 0.99])
-def test_resumed_run_is_bitwise_the_uninterrupted_one(tmp_path: Path, algorithm: Algorithm, fraction: float) -> None:
+@pytest.mark.parametrize("part", [0.3, 0.6, 0.99])
+def test_resumed_run_is_bitwise_the_uninterrupted_one(tmp_path: Path, algorithm: Algorithm, part: float) -> None:
     run = replace(RUN, algorithm=algorithm)
-    whole = log(run, Context())
-    with pytest.raises(Interrupted):
-        run.execute(Context(checkpoints=tmp_path, checkpoint_every=0, on_progress=interrupt_after(fraction)))
+    with pytest.raises(Killed):
+        run.execute(Context(checkpoints=tmp_path, checkpoint_every=0, on_progress=killed_after(part)))
     assert (tmp_path / "latest.json").exists()
     steps: list[float] = []
     resumed = log(run, Context(checkpoints=tmp_path, checkpoint_every=0, on_progress=steps.append))
-    assert resumed == whole
+    assert resumed == whole(run)
     assert steps[0] > 0.24, "the run started over"
 
 
-def test_checkpoint_of_several_ranks_is_read_by_one(tmp_path: Path) -> None:
-    rows = torch.arange(8.0).view(4, 2)
-    for workers in (range(2, 4), range(2)):  # as two ranks would write them
-        part = Context(checkpoints=tmp_path, checkpoint_every=0)
-        part.log(1, {"loss": 0.5, **({"test_loss": 0.7} if workers.start == 0 else {})})
-        part.save_checkpoint(1, workers, {"x": rows[workers.start : workers.stop]}, shared=workers.start)
-    restored, context = torch.zeros(4, 2), Context(checkpoints=tmp_path)
-    assert context.load_checkpoint(range(4), {"x": restored}) == (1, 0)
-    assert torch.equal(restored, rows)
-    assert [metric for _, metric, _ in context.rows] == ["loss", "test_loss"]
+@pytest.mark.parametrize("run", KINDS, ids=lambda run: type(run).__name__)
+def test_a_run_that_stops_after_every_part_is_bitwise_the_same(tmp_path: Path, run: Experiment) -> None:
+    stops, resumed = 0, None
+    while resumed is None:
+        try:
+            resumed = log(run, Context(checkpoints=tmp_path, deadline=0.0))
+        except OutOfTime:
+            stops += 1
+            assert fraction(tmp_path) == stops / 4
+    assert stops == 3
+    assert resumed == whole(run)
+
+
+def test_ranks_stop_together_and_any_number_of_ranks_goes_on(tmp_path: Path) -> None:
+    launch("tests.harness.resume_ranks", tmp_path, 2, 60.0)
+    ended = json.loads((tmp_path / "logs.json").read_text())
+    assert ended["ranks"] == [[2, 1, 2, 1], [1, 2, 1, 2], [2, 2, 2, 2]]
+    for logged in ended["logs"]:
+        assert [tuple(row) for row in logged] == whole(RUN)
+
+
+# ------------------------------------------------------------------------------------------------ when to stop
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def parts_made(context: Context, clock: Clock, seconds: list[float]) -> int:
+    """Return how many parts, of so many seconds, are made before a stop."""
+    made, state = 0, Rows(torch.zeros(4, 2))
+    try:
+        for part in context.parts(len(seconds), state):
+            clock.now += seconds[part]
+            made += 1
+    except OutOfTime:
+        pass
+    return made
+
+
+@pytest.mark.parametrize(
+    ("deadline", "seconds", "made"),
+    [
+        (35.0, [10.0] * 6, 3),
+        (29.9, [10.0] * 6, 2),
+        (5.0, [10.0] * 6, 1),  # the first part is always made: nothing says how long it takes
+        (35.0, [2.0, 20.0, 2.0, 2.0], 2),  # the slowest so far is what counts
+        (35.0, [10.0] * 3, 3),  # after the last part nothing is left to stop
+        (1e9, [10.0] * 6, 6),
+    ],
+)
+def test_a_part_is_begun_only_if_it_ends_in_time(
+    tmp_path: Path, deadline: float, seconds: list[float], made: int
+) -> None:
+    clock = Clock()
+    context = Context(checkpoints=tmp_path, checkpoint_every=1e9, deadline=deadline, clock=clock)
+    assert parts_made(context, clock, seconds) == made
+    assert fraction(tmp_path) == (None if made == len(seconds) else made / len(seconds))
+
+
+def test_the_time_of_a_checkpoint_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, save = Clock(), Checkpoints.save
+
+    def slowly(self: Checkpoints, *arguments: Any) -> None:
+        clock.now += 6
+        save(self, *arguments)
+
+    monkeypatch.setattr(Checkpoints, "save", slowly)
+    context = Context(checkpoints=tmp_path, checkpoint_every=0, deadline=50.0, clock=clock)
+    assert parts_made(context, clock, [10.0] * 6) == 3  # 16 s each, of which the fourth would end at 64
+    assert clock.now == 48
 
 
 def test_no_checkpoint_is_made_before_it_is_due(tmp_path: Path) -> None:
     RUN.execute(Context(checkpoints=tmp_path, checkpoint_every=3600))
     assert not list(tmp_path.iterdir())
+
+
+# ------------------------------------------------------------------------------------------------------------ files
+
+
+def test_checkpoint_of_several_ranks_is_read_by_one(tmp_path: Path) -> None:
+    class OfTwo:
+        """Gathers as rank 0 of two would, whose peer has written already."""
+
+        files: ClassVar[list[tuple[str, str]]] = []
+
+        def gather(self, file: tuple[str, str]) -> list[tuple[str, str]]:
+            self.files.append(file)
+            return self.files
+
+        def Barrier(self) -> None:
+            pass
+
+    rows, comm = torch.arange(8.0).view(4, 2), OfTwo()
+    for workers in (range(2, 4), range(2)):
+        part = rows[workers.start : workers.stop]
+        Checkpoints(tmp_path, comm).save(1, 2, workers, {"x": part}, workers.start)  # type: ignore[arg-type]
+    restored = torch.zeros(4, 2)
+    assert Checkpoints(tmp_path).load(range(4), {"x": restored}) == (1, 0)
+    assert torch.equal(restored, rows)
+
+
+def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before_or_this(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the file operation at which the process ends."""
+    calls = {"left": 0}
+
+    def guarded(operation: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **named: Any) -> Any:
+            calls["left"] -= 1
+            if calls["left"] < 0:
+                raise Killed
+            return operation(*arguments, **named)
+
+        return call
+
+    monkeypatch.setattr(checkpoints.os, "replace", guarded(checkpoints.os.replace))
+    monkeypatch.setattr(checkpoints.shutil, "rmtree", guarded(checkpoints.shutil.rmtree))
+    monkeypatch.setattr(Path, "write_bytes", guarded(Path.write_bytes))
+    found = []
+    for survived in range(7):
+        folder = tmp_path / str(survived)
+        calls["left"] = 1000
+        Checkpoints(folder).save(1, 9, range(4), {"x": torch.full((4, 2), 1.0)}, 1)
+        calls["left"] = survived
+        with contextlib.suppress(Killed):
+            Checkpoints(folder).save(2, 9, range(4), {"x": torch.full((4, 2), 2.0)}, 2)
+        calls["left"] = 1000
+        restored = torch.zeros(4, 2)
+        step, kept = Checkpoints(folder).load(range(4), {"x": restored}) or (0, None)
+        assert restored.eq(step).all()
+        assert kept == step
+        found.append(step)
+    assert found == [1, 1, 1, 1, 2, 2, 2]
+
+
+def _truncate(folder: Path) -> None:
+    path = next(folder.glob("step-*/*.pt"))
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def _flip(folder: Path) -> None:
+    path = next(folder.glob("step-*/*.pt"))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "truncated": _truncate,
+    "flipped": _flip,
+    "removed": lambda folder: next(folder.glob("step-*/*.pt")).unlink(),
+    "schema": lambda folder: (folder / "latest.json").write_text('{"schema": 0, "step": 2}'),
+    "no json": lambda folder: (folder / "latest.json").write_text("{"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_checkpoint_begins_its_run_anew_with_a_warning(tmp_path: Path, damage: str) -> None:
+    with pytest.raises(OutOfTime):
+        RUN.execute(Context(checkpoints=tmp_path, deadline=0.0))
+    DAMAGES[damage](tmp_path)
+    warned: list[str] = []
+    assert log(RUN, Context(checkpoints=tmp_path, on_warning=warned.append)) == whole(RUN)
+    assert len(warned) == 1
+    assert "is damaged and its run begins anew" in warned[0]
+
+
+def test_rows_that_do_not_fit_are_damage_and_restore_nothing(tmp_path: Path) -> None:
+    Checkpoints(tmp_path).save(1, 2, range(4), {"x": torch.ones(4, 2), "y": torch.ones(4, 3)}, None)
+    restored = {"x": torch.zeros(4, 2), "y": torch.zeros(4, 5)}
+    with pytest.raises(DamagedError, match="y of worker 0 is of shape"):
+        Checkpoints(tmp_path).load(range(4), restored)
+    assert not restored["x"].any()
+    with pytest.raises(DamagedError, match="KeyError: 4"):
+        Checkpoints(tmp_path).load(range(5), {"x": torch.zeros(5, 2)})
+
+
+def test_files_hold_tensors_of_the_cpu(tmp_path: Path) -> None:
+    class OnAnotherDevice:
+        def cpu(self) -> Tensor:
+            return torch.ones(1, 2)
+
+    Checkpoints(tmp_path).save(1, 2, range(1), {"x": OnAnotherDevice()}, None)  # type: ignore[dict-item]
+    state = torch.load(tmp_path / "step-1" / "workers-0.pt", weights_only=False)
+    assert torch.equal(state["rows"]["x"], torch.ones(1, 2))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +13,6 @@ import pytest
 import torch
 
 from reproductions.workloads import Task, minibatch, shard
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def _train(task: Task, batch: int, rate: float, steps: int) -> tuple[torch.nn.Module, list[float]]:

@@ -11,7 +11,7 @@ import torch
 
 from algorithms.streams import stream
 from reproductions.workloads import Cifar10, DataError
-from reproductions.workloads.cifar10 import crop_and_flip
+from reproductions.workloads.cifar10 import CropAndFlip
 from reproductions.workloads.resnet import CNTK_BN_MOMENTUM, ResNet
 from reproductions.workloads.vgg import Vgg
 
@@ -94,16 +94,19 @@ def test_batches_are_centred_float32_channels_last(parquet_data: Path, pixels: n
 def test_augmented_images_are_windows_of_the_padded_image_or_their_mirror(pixels: np.ndarray) -> None:
     noise = np.random.default_rng(0).integers(256, size=(200, 32, 32, 3)).astype(np.uint8)
     seen = []
-    for image, result in zip(noise, crop_and_flip(noise, stream(0, "augment")), strict=True):
+    augmentation = CropAndFlip()
+    draws = augmentation.draw(stream(0, "augment"), len(noise))
+    augmented = augmentation.apply(torch.from_numpy(noise), torch.from_numpy(draws)).numpy()
+    for image, result, (top, left, mirrored) in zip(noise, augmented, draws.T, strict=True):
         padded = np.pad(image, ((4, 4), (4, 4), (0, 0)), constant_values=128)
         windows = {
             (t, m, s): padded[t : t + 32, m : m + 32][:, ::s] for t in range(9) for m in range(9) for s in (1, -1)
         }
         matches = [key for key, window in windows.items() if np.array_equal(window, result)]
-        assert len(matches) == 1
+        assert matches == [(top, left, -1 if mirrored else 1)]
         seen += matches
-    top, left, side = zip(*seen, strict=True)
-    assert set(top) == set(left) == set(range(9))
+    tops, lefts, side = zip(*seen, strict=True)
+    assert set(tops) == set(lefts) == set(range(9))
     assert 70 < side.count(-1) < 130
 
 
@@ -113,6 +116,15 @@ def test_augmentation_is_keyed_by_worker_and_step(parquet_data: Path) -> None:
     batches = [task.batch(np.arange(10), *key)[0] for key in keys]
     assert all(not torch.equal(batches[0], other) for other in batches[1:])
     assert torch.equal(batches[0], task.batch(np.arange(10), *keys[0])[0])
+
+
+def test_batches_of_several_workers_are_those_of_each(parquet_data: Path) -> None:
+    task = Cifar10(ResNet(8)).load(parquet_data)
+    indices = {3: np.array([5, 1]), 0: np.array([7, 2, 0])}
+    together = task.batches(indices, seed=4, step=9)
+    for (worker, own), batch in zip(indices.items(), together, strict=True):
+        alone = task.batch(own, 4, worker, 9)
+        assert all(torch.equal(a, b) and a.stride() == b.stride() for a, b in zip(alone, batch, strict=True))
 
 
 def test_subsets_are_nested_and_their_own_mean_is_subtracted(parquet_data: Path) -> None:

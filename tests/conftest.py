@@ -1,10 +1,12 @@
+"""Every test computes on one thread, as ranks do: sums of several threads differ in their last bits, and wait more."""
+
 from collections.abc import Iterator
 
 import pytest
 import torch
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
