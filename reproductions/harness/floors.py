@@ -101,7 +101,7 @@ def plan_table() -> str:
     for name, network in _networks().items():
         evaluation = evaluation_peak(network.to("meta"), _images(ImageTask.evaluation_batch))
         cost = image_cost(network, BATCH)
-        plan = memory_plan(cost, evaluation, CIFAR10, WORKERS, 1, "cuda:0", STREAMS, lambda rows: ())
+        plan = memory_plan(cost, evaluation, CIFAR10, WORKERS, 1, STREAMS, True, lambda rows: ())
         sizes = " | ".join(f"{size / 2**30:.2f}" for size in (*plan.parts.values(), plan.total))
         lines.append(f"| {name} | {sizes} |")
     return "\n".join(lines)

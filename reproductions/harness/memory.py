@@ -109,7 +109,13 @@ class MemoryPlan:
 
 @contextmanager
 def planned(
-    context: Context, key: object, task: Task, batch: int, workers: int, state: State = lambda x: ()
+    context: Context,
+    key: object,
+    task: Task,
+    batch: int,
+    workers: int,
+    state: State = lambda x: (),
+    together: int | None = None,
 ) -> Iterator[None]:
     """Check the plan of a run before its body, announce it, and note it with what was measured after the body.
 
@@ -130,6 +136,8 @@ def planned(
         Models of the run, auxiliary variables among them.
     state
         What is kept beside the replicas.
+    together
+        Local replicas whose gradients are asked for at once; None for all.
 
     Raises
     ------
@@ -141,8 +149,10 @@ def planned(
         yield
         return
     costs = _costs((key, context.data, batch), task, batch)
-    plan = memory_plan(*costs, held(task), workers, context.ranks, room.device, context.streams, state)
-    plan.check(room, f"{task.label} with {workers} workers and batches of {batch}")
+    recorded = room.device.startswith("cuda") and task.even
+    side_by_side = min(context.streams, together or workers) if recorded else 1
+    plan = memory_plan(*costs, held(task), workers, context.ranks, side_by_side, recorded, state)
+    plan.check(room, f"{task.label} with {workers} worker{'s' * (workers > 1)} and batches of {batch}")
     if plan.total >= WORTH_SAYING:
         context.announce(plan.text(room))
     before = start_peak(room.device)
@@ -152,7 +162,7 @@ def planned(
 
 
 def memory_plan(
-    cost: Cost, evaluation: int, data: int, workers: int, ranks: int, device: str, streams: int, state: State
+    cost: Cost, evaluation: int, data: int, workers: int, ranks: int, side_by_side: int, recorded: bool, state: State
 ) -> MemoryPlan:
     """Return the plan of the rank that has most workers.
 
@@ -164,23 +174,23 @@ def memory_plan(
         Bytes of an evaluation and of the data set.
     workers, ranks
         Models of the run, and ranks that share them.
-    device
-        A GPU computes `streams` replicas side by side, writes each gradient in one piece before it is copied to its
-        row, and keeps batches twice and all of this between steps. The CPU does none of it.
-    streams
-        See `device`.
+    side_by_side
+        Replicas whose gradients are computed at the same time, if so many are local.
+    recorded
+        Whether `algorithms.graphs` does it: it makes each gradient in pieces before it is written to its row, keeps
+        batches twice, and all of this between steps.
     state
         See `planned`.
     """
-    gpu, local = device.startswith("cuda"), math.ceil(workers / ranks)
-    side_by_side = min(streams, local) if gpu else 1
+    local = math.ceil(workers / ranks)
+    side_by_side = min(side_by_side, local)
     rows = torch.empty(local, cost.parameters // 4, device="meta")  # float32
-    activations = side_by_side * (cost.peak + gpu * cost.parameters) + local * cost.batch * (1 + gpu)
+    activations = side_by_side * (cost.peak + recorded * cost.parameters) + local * cost.batch * (1 + recorded)
     return MemoryPlan(
         replicas=local * (2 * cost.parameters + cost.buffers),
         state=nbytes(state(rows)) + scratch_rows(workers, local) * cost.parameters,
         activations=activations,
-        evaluation=evaluation if gpu else max(0, evaluation - activations),
+        evaluation=evaluation if recorded else max(0, evaluation - activations),
         data=data,
         side_by_side=side_by_side,
     )

@@ -7,7 +7,7 @@ the authors' code. Algorithm 1 has no momentum; the code has 0.9 for image model
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -159,7 +159,8 @@ class NodeTraining(Experiment):
     def execute(self, context: Context) -> None:
         """Train in this process."""
         task = load(self.workload, context.data, context.device)
-        with prepared(task, context), planned(context, self.workload, task, self.batch, self.nodes, _state):
+        plan = planned(context, self.workload, task, self.batch, self.nodes, self._kept, together=1)
+        with prepared(task, context), plan:
             nodes = Nodes(self, task, context.device, range(self.nodes), engine(task, context))
             for part in context.parts(self.steps // self.every, nodes):
                 steps = range(part * self.every, (part + 1) * self.every)
@@ -167,10 +168,9 @@ class NodeTraining(Experiment):
                 context.log(steps.stop, nodes.measure())
                 context.on_progress(steps.stop / self.steps)
 
-
-def _state(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Return what is kept beside the replicas: velocities, and the descents of `Rounds`."""
-    return rows, rows
+    def _kept(self, rows: Tensor) -> Iterable[Tensor]:
+        """Return what is kept beside the replicas: velocities, the descents of `Rounds`, and what these remember."""
+        return rows, rows, *self.method.state(rows, self.seed).values()
 
 
 class Nodes:

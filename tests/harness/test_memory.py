@@ -22,11 +22,14 @@ from algorithms.topology import ring, uniform, value
 from algorithms.world import World
 from reproductions.harness.context import Context
 from reproductions.harness.cost import Cost
+from reproductions.harness.experiment import Experiment
 from reproductions.harness.memory import WORTH_SAYING, DoesNotFit, MemoryPlan, held, memory_plan, planned, scratch_rows
 from reproductions.harness.room import Room, free_on_host, within
 from reproductions.harness.runner import Runner
 from reproductions.harness.settings import Settings
 from reproductions.harness.training import Training
+from reproductions.popsgd.training import NodeTraining, PopSGD
+from reproductions.rps.single_node import SingleNode
 from reproductions.workloads.digits import Digits
 from tests.harness.allocations import peak_of
 from tests.harness.toy_experiments import Announcing
@@ -43,16 +46,16 @@ HUGE = Training(ModelAveraging(), Digits("mlp"), StepDecay(0.5), nodes=2, batch=
 
 
 def test_plan_by_hand() -> None:
-    plan = memory_plan(COST, 1500, 70, workers=5, ranks=2, device="cpu", streams=4, state=lambda rows: [rows])
+    plan = memory_plan(COST, 1500, 70, workers=5, ranks=2, side_by_side=1, recorded=False, state=lambda rows: [rows])
     assert plan.replicas == 3 * (400 + 400 + 8), "the rank that has most workers has 3"
     assert plan.state == 3 * 400 + scratch_rows(5, 3) * 400
-    assert plan.activations == 1000 + 3 * 16, "the CPU computes one replica at a time"
+    assert plan.activations == 1000 + 3 * 16, "one replica at a time"
     assert plan.evaluation == 1500 - plan.activations
     assert plan.total == plan.replicas + plan.state + 1500 + 70
 
 
-def test_a_gpu_computes_replicas_side_by_side() -> None:
-    plans = [memory_plan(COST, 1500, 70, 3, 1, "cuda:0", streams, state=lambda rows: ()) for streams in (1, 2, 3, 4)]
+def test_a_recording_computes_replicas_side_by_side_and_keeps_what_it_uses() -> None:
+    plans = [memory_plan(COST, 1500, 70, 3, 1, streams, True, state=lambda rows: ()) for streams in (1, 2, 3, 4)]
     assert [plan.side_by_side for plan in plans] == [1, 2, 3, 3], "never more than there are local workers"
     assert plans[1].activations - plans[0].activations == COST.peak + COST.parameters
     assert plans[0].evaluation == 1500, "what the replicas use stays theirs"
@@ -149,11 +152,11 @@ def test_what_does_not_fit_names_the_option_that_makes_it_fit(plan: MemoryPlan, 
 
 
 def test_named_number_of_streams_fits() -> None:
-    room, plan = replace(ROOM, free=10_000), memory_plan(COST, 0, 0, 8, 1, "cuda:0", 8, lambda rows: ())
+    room, plan = replace(ROOM, free=10_000), memory_plan(COST, 0, 0, 8, 1, 8, True, lambda rows: ())
     with pytest.raises(DoesNotFit, match=r"--streams \d$") as error:
         plan.check(replace(room, free=plan.total - 1), "a run")
     named = int(str(error.value)[-1])
-    memory_plan(COST, 0, 0, 8, 1, "cuda:0", named, lambda rows: ()).check(replace(room, free=plan.total - 1), "a run")
+    memory_plan(COST, 0, 0, 8, 1, named, True, lambda rows: ()).check(replace(room, free=plan.total - 1), "a run")
 
 
 def test_a_context_without_room_makes_no_plan(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,6 +178,19 @@ def test_a_plan_is_noted_and_networks_are_analysed_once(monkeypatch: pytest.Monk
         assert context.notes["memory"]["replicas"] > 0
         assert context.notes["memory"]["measured"] is None or context.notes["memory"]["measured"] >= 0
     assert calls == [task.evaluation_batch, 8]
+
+
+SMALL = Training(ModelAveraging(), Digits("mlp"), StepDecay(0.5), nodes=2, batch=32, epochs=1, seed=0)
+NODES = NodeTraining(PopSGD(), Digits("mlp"), StepDecay(0.5), nodes=2, batch=32, steps=2, every=2, seed=0)
+
+
+@pytest.mark.parametrize("run", [SMALL, NODES, SingleNode(SMALL)], ids=lambda run: type(run).__name__)
+def test_every_training_plans(run: Experiment) -> None:
+    context = Context(room=Room("cpu", GIB))
+    run.execute(context)
+    assert context.notes["memory"]["activations"] > 0
+    with pytest.raises(DoesNotFit, match=f"^digits with {run.workers} workers? and batches of 32 needs "):
+        run.execute(Context(room=Room("cpu", 1)))
 
 
 def _counted(specimen: object, calls: list[int]) -> object:
