@@ -21,9 +21,15 @@ def plan(runner: Runner, grid: Callable[[Settings], Sequence[Experiment]]) -> st
     missing = [experiment for experiment, _ in runner.missing(experiments)]
     if settings.network != "real" and any(isinstance(experiment, OnHosts) for experiment in missing):
         return f"{len(experiments)} runs, for --network real only"
+    return f"{len(experiments)} runs, {len(missing)} to make{_estimate(settings, missing)}"
+
+
+def _estimate(settings: Settings, missing: Sequence[Experiment]) -> str:
+    """Say how long experiments take, by what a CPU needs; of a GPU, that is seen as they run."""
+    if not missing or settings.resolved_device != "cpu":
+        return f" on {settings.resolved_device}" if missing else ""
     seconds = sum(experiment.cost / settings.processes(experiment.workers) for experiment in missing)
-    estimate = f", about {duration(seconds + 6)} on {settings.resolved_device}" if missing else ""
-    return f"{len(experiments)} runs, {len(missing)} to make{estimate}"
+    return f", about {duration(seconds + 6)} on cpu"
 
 
 class ProgressLine:
