@@ -111,8 +111,9 @@ class Runner:
             stopped, failure = False, error
         finally:
             self.tally.add(traces, before)
-        self.tally.reached |= stopped
-        if any(self.store.version(key) in (None, before[key]) for _, key in missing):
+        unmade = {key for key, version in before.items() if self.store.version(key) in (None, version)}
+        self.tally.reached |= stopped and bool(unmade)
+        if any(key in unmade for _, key in missing):
             if failure and not stopped:
                 raise failure
             self.tally.check()
