@@ -313,7 +313,7 @@ def test_the_loop_of_the_readme_ends_with_the_last_session(session: Session) -> 
     last = first.split("\n=====")[-2].strip().splitlines()[-1]
     assert last.startswith(f"{sentence}: pytest -p reproductions.harness.plugin")
     assert last.endswith("--time-limit 9m")
-    assert re.search(rf"SKIPPED \[1\] .*: {re.escape(sentence)}\n", first)
+    assert "1 skipped" in first
     assert "1 reproduced" in second
     assert session.executed() == ["1.0 0", "1.0 1", "1.0 2", "1.0 3"]
 
