@@ -59,7 +59,9 @@ class Runner:
         return key(experiment, self.settings.data, self.settings.resolved_device)
 
     def want(self, experiments: Sequence[Experiment]) -> None:
-        """Count experiments among those that the session is about, but for those that it has no network for."""
+        """With a time limit, count experiments among those that the session is about and has the network for."""
+        if not self.deadline.limited:
+            return
         able = [e for e in experiments if self.settings.network == "real" or not isinstance(e, OnHosts)]
         self.tally.wanted |= {self.key(experiment): experiment for experiment in able}
 

@@ -319,8 +319,14 @@ def test_the_loop_of_the_readme_ends_with_the_last_session(session: Session) -> 
 
 
 def test_a_limit_shorter_than_the_start_of_ranks_fails_at_once(session: Session) -> None:
+    verdicts = session.results / "smoke" / "verdicts.json"
+    decided = open_verdict(load_claims(TOY / "claims.yaml")["toy-number"], "smoke", "earlier")
+    decided.verdict = "reproduced"
+    write(verdicts, [decided])
     result = session.run(str(session.paper), "--time-limit", "1s", "-k", "number")
     assert result.returncode == 1
     assert "with 0 of 5 runs made, but this session added nothing; raise --time-limit" in result.stdout.splitlines()[-1]
     assert "5 skipped" in result.stdout
-    assert {row["verdict"] for row in session.verdicts().values()} == {"not run"}
+    found = {name: row["verdict"] for name, row in session.verdicts().items()}
+    assert found.pop("toy-number") == "reproduced"
+    assert list(found.values()) == ["not run"] * 4
