@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import re
 import shlex
@@ -11,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from reproductions.harness import links
@@ -111,11 +112,12 @@ def launch(
         )
         try:
             verdict = _wait(process, folder, limit, on_tick)
+            errors = _errors(folder)  # ranks that are ended raise what comes of it
         finally:
             _stop(process)
     if verdict is not None or process.returncode != 0 or not (folder / "done").exists():
-        late = verdict == TOO_LONG.format(limit) and not any(folder.glob("rank-*.error"))
-        raise (LimitReached if late else RanksFailed)(_explain(folder, ranks, verdict, process.returncode))
+        late = verdict == TOO_LONG.format(limit) and not errors
+        raise (LimitReached if late else RanksFailed)(_explain(folder, errors, ranks, verdict, process.returncode))
 
 
 def _prefix(launcher: str | None, ranks: int, hosts: bool, mortal: bool) -> list[str]:
@@ -141,13 +143,13 @@ def _environment(bundled: bool) -> dict[str, str]:
 
 def _wait(process: subprocess.Popen[bytes], folder: Path, limit: float, on_tick: Callable[[], None]) -> str | None:
     """Wait for the end; return why the ranks have to be stopped, or None if they ended by themselves."""
-    end, finished = time.monotonic() + limit, False
+    end, patience = time.monotonic() + limit, math.inf
     while process.poll() is None:
-        if not finished and (folder / "done").exists():
-            end, finished = min(end, time.monotonic() + SHUTDOWN), True
+        if patience == math.inf and (folder / "done").exists():
+            patience = time.monotonic() + SHUTDOWN
+        if time.monotonic() > patience:
+            return f"reported success but did not end within {SHUTDOWN:g} s"
         if time.monotonic() > end:
-            if finished:
-                return f"reported success but did not end within {SHUTDOWN:g} s"
             return TOO_LONG.format(limit)
         on_tick()
         time.sleep(POLL)
@@ -167,8 +169,12 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _explain(folder: Path, ranks: int, verdict: str | None, code: int | None) -> str:
-    errors = sorted(folder.glob("rank-*.error"), key=lambda path: path.stat().st_mtime_ns)
+def _errors(folder: Path) -> list[Path]:
+    """Return what ranks raised, the first to do so first."""
+    return sorted(folder.glob("rank-*.error"), key=lambda path: path.stat().st_mtime_ns)
+
+
+def _explain(folder: Path, errors: Sequence[Path], ranks: int, verdict: str | None, code: int | None) -> str:
     if errors:
         return f"{_name(errors[0])} of {ranks} raised:\n{errors[0].read_text()}"
     output = (folder / "output").read_text(errors="replace")[-3000:]

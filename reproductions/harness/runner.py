@@ -67,7 +67,9 @@ class Runner:
         return key(experiment, self.settings.data, self.settings.resolved_device, self.settings.precision)
 
     def want(self, experiments: Sequence[Experiment]) -> None:
-        """Count experiments among those that the session is about, but for those that it has no network for."""
+        """With a time limit, count experiments among those that the session is about and has the network for."""
+        if not self.deadline.limited:
+            return
         able = [e for e in experiments if self.settings.network == "real" or not isinstance(e, OnHosts)]
         self.tally.wanted |= {self.key(experiment): experiment for experiment in able}
 
@@ -121,8 +123,9 @@ class Runner:
             stopped, failure = False, error
         finally:
             self.tally.add(traces, before)
-        self.tally.reached |= stopped
-        if any(self.store.version(key) in (None, before[key]) for _, key in missing):
+        unmade = {key for key, version in before.items() if self.store.version(key) in (None, version)}
+        self.tally.reached |= stopped and bool(unmade)
+        if any(key in unmade for _, key in missing):
             if failure and not stopped:
                 raise failure
             self.tally.check()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from reproductions.harness import launcher
-from reproductions.harness.launcher import RanksFailed, launch
+from reproductions.harness.launcher import LimitReached, RanksFailed, launch
 
 TOY = "tests.harness.toy_ranks"
 LIMIT = 20.0
@@ -60,10 +60,11 @@ def test_a_rank_that_exits_with_success_before_the_work_is_done_is_a_failure(tmp
         run_toy(tmp_path, "exit quietly", limit=6)
 
 
-def test_a_deadlock_ends_at_the_limit(tmp_path: Path) -> None:
+@pytest.mark.parametrize("what", ["hang", "raise when ended"])
+def test_a_deadlock_ends_at_the_limit(tmp_path: Path, what: str) -> None:
     start = time.monotonic()
-    with pytest.raises(RanksFailed, match=r"did not finish within the limit of 5 s \(--run-timeout\)"):
-        run_toy(tmp_path, "hang", limit=5)
+    with pytest.raises(LimitReached, match=r"did not finish within the limit of 5 s \(--run-timeout\)"):
+        run_toy(tmp_path, what, limit=5)
     assert time.monotonic() - start < 5 + launcher.GRACE
 
 
@@ -71,6 +72,14 @@ def test_ranks_that_hang_after_success_fail(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(launcher, "SHUTDOWN", 1.0)
     with pytest.raises(RanksFailed, match="reported success but did not end"):
         run_toy(tmp_path, "hang after success")
+
+
+def test_ranks_at_the_limit_that_are_still_about_to_end_are_late_not_wrong(tmp_path: Path) -> None:
+    (tmp_path / "done").touch()
+    with subprocess.Popen(["sleep", "60"]) as process:
+        verdict = launcher._wait(process, tmp_path, 0.1, lambda: None)
+        process.kill()
+    assert verdict == launcher.TOO_LONG.format(0.1)
 
 
 def test_an_interrupt_in_the_launching_process_stops_the_ranks(tmp_path: Path) -> None:

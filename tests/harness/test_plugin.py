@@ -122,7 +122,7 @@ def test_a_damaged_claims_file_is_an_error(session: Session, edit: tuple[str, st
 def start(session: Session) -> subprocess.Popen[str]:
     session.write_test(SLOW)
     process = subprocess.Popen(
-        session.command(str(session.paper)),
+        session.command(str(session.paper), "--time-limit", "10m"),
         cwd=session.folder,
         env=session.environment(TOY_SECONDS="60", PYTHONFAULTHANDLER="1"),
         stdout=subprocess.PIPE,

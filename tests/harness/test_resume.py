@@ -4,7 +4,7 @@ import contextlib
 import functools
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -28,6 +28,7 @@ from reproductions.popsgd.networks import ONE_SIDED, SYMMETRIC, local_sgd
 from reproductions.popsgd.training import NodeTraining
 from reproductions.rps.single_node import SingleNode
 from reproductions.workloads.digits import Digits
+from tests.harness.toy_experiments import Rows
 
 
 @dataclass(frozen=True)
@@ -81,24 +82,6 @@ def whole(run: Experiment) -> list[tuple[int, str, float]]:
     return log(run, Context())
 
 
-@dataclass
-class Rows:
-    """The state of a run that is nothing but some rows."""
-
-    x: Tensor
-    local: range = field(default_factory=lambda: range(4))
-    kept: Any = None
-
-    def rows(self) -> dict[str, Tensor]:
-        return {"x": self.x}
-
-    def shared(self) -> Any:
-        return self.kept
-
-    def restore(self, shared: Any) -> None:
-        self.kept = shared
-
-
 # -------------------------------------------------------------------------------------------------- stops and kills
 
 
@@ -129,8 +112,9 @@ def test_a_run_that_stops_after_every_part_is_bitwise_the_same(tmp_path: Path, r
 
 
 def test_ranks_stop_together_and_any_number_of_ranks_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "what").write_text("stops")
     launch("tests.harness.resume_ranks", tmp_path, 2, 60.0)
-    ended = json.loads((tmp_path / "logs.json").read_text())
+    ended = json.loads((tmp_path / "found.json").read_text())
     assert ended["ranks"] == [[2, 1, 2, 1], [1, 2, 1, 2], [2, 2, 2, 2]]
     for logged in ended["logs"]:
         assert [tuple(row) for row in logged] == whole(RUN)
@@ -149,7 +133,7 @@ class Clock:
 
 def parts_made(context: Context, clock: Clock, seconds: list[float]) -> int:
     """Return how many parts, of so many seconds, are made before a stop."""
-    made, state = 0, Rows(torch.zeros(4, 2))
+    made, state = 0, Rows(range(4))
     try:
         for part in context.parts(len(seconds), state):
             clock.now += seconds[part]

@@ -14,6 +14,7 @@ from tests.harness.toy_session import Session
         ("ranks", "0", "is '0', but must be a whole number of at least 1"),
         ("scale", "huge", "is 'huge', but must be one of smoke, small, paper"),
         ("seeds", "many", "is 'many', but must be a whole number"),
+        ("time-limit", "9x", "is '9x', but must be a time above 0, such as 540, 540s, 9m or 1h30m"),
         ("run-timeout", "-1", "is '-1', but must be a number of seconds above 0"),
         ("data", "/nowhere", "is '/nowhere', but there is no such folder"),
         ("data", ".", "holds none of cifar10, cifar-10-batches-py, atis, libsvm, imagenet"),

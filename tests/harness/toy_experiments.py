@@ -5,6 +5,10 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
+
+import torch
+from torch import Tensor
 
 from reproductions.harness.context import Context
 from reproductions.harness.experiment import Experiment
@@ -48,3 +52,47 @@ class Announcing(Experiment):
     def execute(self, context: Context) -> None:
         context.announce("a line that stays")
         context.log(1, {"loss": 1.0})
+
+
+class Rows:
+    """The state of a run that is nothing but a row of zeros for each worker."""
+
+    def __init__(self, local: range) -> None:
+        self.local, self.x = local, torch.zeros(len(local), 2)
+
+    def rows(self) -> dict[str, Tensor]:
+        return {"x": self.x}
+
+    def shared(self) -> None:
+        pass
+
+    def restore(self, shared: None) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class Halting(Toy):
+    """Stop between its two parts as if there was no time left, in every session."""
+
+    def execute(self, context: Context) -> None:
+        context.deadline = 0.0
+        share = (
+            range(2) if context.comm is None or context.comm.Get_size() == 1 else range(context.rank, context.rank + 1)
+        )
+        for _ in context.parts(2, Rows(share)):
+            pass
+        super().execute(context)
+
+
+@dataclass(frozen=True)
+class AloneHalting(Halting):
+    """As `Halting`, beside others."""
+
+    solo: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class Alone(Toy):
+    """As `Toy`, beside others."""
+
+    solo: ClassVar[bool] = True

@@ -10,6 +10,11 @@ from pathlib import Path
 
 from reproductions.harness.ranks import reported, watch
 
+
+def fall(signum: int, frame: object) -> None:
+    raise RuntimeError("the toy fell when it was ended")
+
+
 if __name__ == "__main__":
     from mpi4py import MPI
 
@@ -26,6 +31,9 @@ if __name__ == "__main__":
             os._exit(0)
         if what == "kill" and guilty:
             os.kill(os.getpid(), signal.SIGKILL)
+        if what == "raise when ended":
+            signal.signal(signal.SIGTERM, fall)
+            time.sleep(600)
         if what == "hang" and guilty:
             time.sleep(600)
         if what == "orphan":

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reproductions.harness import decisions, launcher, ranks, settings, statistics
+from reproductions.harness import deadline, decisions, launcher, ranks, settings, statistics, tally, time_limit
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
@@ -50,6 +50,11 @@ def test_numbers_on_the_pages_are_those_of_the_code():
     assert settings.TIMEOUT == {"smoke": 1800, "small": 4 * 3600, "paper": 48 * 3600}
     assert "1800 at smoke scale, 4 hours at\n  small, 48 hours at paper" in CLUSTER
     assert ranks.Job.checkpoint_every == 120
+    nine = deadline.Deadline(540.0, began=0.0)
+    assert [540 - nine.stop + tally.START, 540 - nine.stop, 540 - nine.kill] == [20, 10, 5]
+    assert re.findall(r"^  \| (\d+) \|", CLUSTER, re.MULTILINE) == ["20", "10", "5"]
+    assert deadline.RESERVE / deadline.SHARE == 100
+    assert time_limit.GOES_ON == 75
     inherited = re.findall(r"`(\w+_)\*`", CLUSTER)
     assert inherited
     assert all(launcher.INHERITED.match(name) for name in inherited)
