@@ -9,7 +9,6 @@ import pytest
 
 from reproductions.harness.claims import load_claims
 from reproductions.harness.deadline import parsed, written
-from reproductions.harness.launcher import launch
 from reproductions.harness.verdicts import open_verdict, write
 from tests.harness.toy_session import ROOT, TOY, Session
 
@@ -47,18 +46,7 @@ def test_a_verdict_that_had_no_time_replaces_only_one_of_its_kind(tmp_path: Path
     assert [row["reason"] == "time" for row in rows] == [False, True, False, True]
 
 
-# ------------------------------------------------------------------------------------------------ ranks and sessions
-
-
-def test_ranks_begin_nothing_after_a_stop_and_keep_what_they_made(tmp_path: Path) -> None:
-    (tmp_path / "what").write_text("launches")
-    launch("tests.harness.resume_ranks", tmp_path, 2, 60.0)
-    assert json.loads((tmp_path / "found.json").read_text()) == {
-        "too late": [[], True],
-        "together": [["0"], True],
-        "alone": [["0", "2", "4"], True],  # rank 1 has no reason to stop
-        "in time": [["0", "1"], False],
-    }
+# ---------------------------------------------------------------------------------------------------------- sessions
 
 
 HALTING = """
