@@ -139,6 +139,8 @@ class ImageTask(Classification):
 
     def batches(self, indices: Mapping[int, Indices], seed: int, step: int) -> list[tuple[Tensor, Tensor]]:
         """Return images and class indices of several workers, gathered at once: on a GPU in a handful of kernels."""
+        if not indices:  # a rank may hold auxiliary variables only
+            return []
         images, labels = self._resident[0]
         chosen = self._upload(np.concatenate(list(indices.values())))
         pixels = images[chosen]

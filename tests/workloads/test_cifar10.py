@@ -125,6 +125,7 @@ def test_batches_of_several_workers_are_those_of_each(parquet_data: Path) -> Non
     for (worker, own), batch in zip(indices.items(), together, strict=True):
         alone = task.batch(own, 4, worker, 9)
         assert all(torch.equal(a, b) and a.stride() == b.stride() for a, b in zip(alone, batch, strict=True))
+    assert task.batches({}, seed=4, step=9) == []
 
 
 def test_subsets_are_nested_and_their_own_mean_is_subtracted(parquet_data: Path) -> None:
