@@ -82,8 +82,11 @@ class _Request:
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Forty images of ten classes that are told apart at a glance, and runs that do so in a few steps."""
-    monkeypatch.setattr(recompression, "SMALL", dict.fromkeys((True, False), Sizes(40, 10, 8, 10)))
+    """Forty images of ten classes that are told apart at a glance, and short runs, without crops, that do so."""
+    monkeypatch.setattr(recompression, "SMALL", {False: Sizes(40, 10, 8, 40)})
+    monkeypatch.setattr(test_jpeg, "KINDS", {False: "as they are"})
+    monkeypatch.setattr(test_jpeg, "LADDER", (None, test_jpeg.BOUND))
+    monkeypatch.setattr(test_jpeg, "OFF", 0.0)  # these images differ from those that the estimate was made for
     crops = photographs()[:10].astype(int)
     images = np.concatenate(
         [crops + noise for noise in np.random.default_rng(0).integers(-9, 10, size=(4, 1, 1, 1, 3))]
@@ -94,7 +97,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 def verdicts(settings: Settings) -> dict[str, str]:
-    """Return the verdicts on a whole ladder of runs."""
+    """Return the verdicts on a ladder of runs."""
     common = {"settings": settings, "request": _Request(simulate(test_jpeg.experiments(settings), settings.data))}
     return {claim: decided(test, f"rps-jpeg-{claim}", **common).verdict for claim, test in TESTS.items()}
 
@@ -104,6 +107,12 @@ TESTS = {
     "late-loss": test_jpeg.test_recompression_hardly_changes_the_late_loss,
     "late-loss-rises": test_jpeg.test_late_loss_rises_with_the_distance,
 }
+
+
+def test_with_nothing_wrong_nothing_is_red(settings: Settings) -> None:
+    found = verdicts(settings)
+    assert found["labels"] == "reproduced"
+    assert "deviates" not in found.values(), found
 
 
 def test_a_recompression_that_does_nothing_is_seen(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
