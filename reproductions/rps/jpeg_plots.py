@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from reproductions.harness.figures import FigureFolder, draw, panels
-from reproductions.harness.statistics import paired_difference
+from reproductions.harness.figures import COLOURS, FigureFolder, draw, panels
+from reproductions.harness.statistics import mean_interval, paired_difference
 from reproductions.harness.store import Run
 
+SLOPE = "slope"
 TITLES = {
     "late_loss": "late training loss",
     "mean_train_loss": "loss on all training images",
@@ -62,37 +63,48 @@ def levels(figures: FigureFolder, frame: pd.DataFrame, title: str, first: float,
     figures.save("jpeg", figure, frame)
 
 
-def changes(figures: FigureFolder, frame: pd.DataFrame, title: str, band: float, confidence: float) -> None:
-    """Draw by how much losses differ from those on the data as they are, paired by seed; see `levels`."""
-    table = changed(frame, confidence)
+def changes(
+    figures: FigureFolder, frame: pd.DataFrame, title: str, first: float, band: float, confidence: float
+) -> None:
+    """Draw by how much losses differ from those on the data as they are, paired by seed; see `levels`, `changed`."""
+    table = changed(frame, first, confidence)
     figure, axes = panels(2)
     for axis, metric in zip(axes, ("late_loss", "test_loss"), strict=True):
-        for label, rows in table[table["metric"] == metric].groupby("label", sort=False):
-            errors = [rows["change"] - rows["low"], rows["high"] - rows["change"]]
-            axis.errorbar(rows["step"], rows["change"], yerr=errors, fmt="o-", ms=4, capsize=3, label=label)
+        for k, (label, rows) in enumerate(table[table["metric"] == metric].groupby("label", sort=False)):
+            for by_slope, part in rows.groupby(rows["quality"] == SLOPE):
+                errors = [part["change"] - part["low"], part["high"] - part["change"]]
+                name, marker = ("its straight line, first JPEG", "D") if by_slope else (str(label), "o-")
+                x = part["step"] + 0.3 * (k - 0.5)  # beside each other
+                axis.errorbar(x, part["change"], errors, fmt=marker, capsize=3, color=COLOURS[k], label=name)
         axis.axhline(0, color="0.5", lw=1)
         axis.set(xlabel="added distance, grey levels", ylabel=f"change of the {TITLES[metric]}", title=title)
     axes[0].axhspan(-band, band, color="0.5", alpha=0.15, lw=0)
-    axes[0].legend(title=f"training images, {confidence:.1%} intervals", fontsize=8, title_fontsize=8)
+    handles = axes[0].get_legend_handles_labels()
+    title = f"training images, {confidence:.1%} intervals"
+    figure.legend(*handles, loc="outside lower center", ncols=4, fontsize=8, title=title, title_fontsize=8)
     figures.save("jpeg-changes", figure, table)
 
 
-def changed(frame: pd.DataFrame, confidence: float) -> pd.DataFrame:
-    """Return mean, and the change from the data as they are with its interval, of every label, quality and metric."""
-    return pd.DataFrame(_changes(frame, confidence))
+def changed(frame: pd.DataFrame, first: float, confidence: float) -> pd.DataFrame:
+    """Return mean, and the change from the data as they are with its interval, of every label, quality and metric.
+
+    One more row of each gives what a straight line through all qualities of a seed says of the distance `first`.
+    """
+    return pd.DataFrame(_changes(frame, first, confidence))
 
 
-def _changes(frame: pd.DataFrame, confidence: float) -> Iterable[dict[str, object]]:
+def _changes(frame: pd.DataFrame, first: float, confidence: float) -> Iterable[dict[str, object]]:
     for (label, metric), rows in frame.groupby(["label", "metric"], sort=False):
-        values = {quality: part["value"].to_numpy() for quality, part in rows.groupby("quality", sort=False)}
-        steps = rows.drop_duplicates("quality").set_index("quality")["step"]
-        for quality, after in values.items():
-            row = {"label": label, "quality": quality, "step": steps[quality], "metric": metric, "mean": after.mean()}
-            if quality == "none":
-                yield row
-                continue
-            interval = paired_difference(after, values["none"], confidence)
+        by_distance = rows.pivot_table(index="step", columns="seed", values="value")
+        for distance, quality in rows.drop_duplicates("step")[["step", "quality"]].to_numpy():
+            after = by_distance.loc[distance]
+            row = {"label": label, "quality": quality, "step": distance, "metric": metric, "mean": after.mean()}
+            interval = paired_difference(after, by_distance.loc[0.0], confidence)
             yield row | {"change": interval.estimate, "low": interval.low, "high": interval.high}
+        slopes = np.polyfit(by_distance.index, by_distance.to_numpy(), 1)[0]
+        interval = mean_interval(slopes * first, confidence)
+        row = {"label": label, "quality": SLOPE, "step": first, "metric": metric, "mean": float("nan")}
+        yield row | {"change": interval.estimate, "low": interval.low, "high": interval.high}
 
 
 def _first(axis: Axes, first: float, off: float) -> None:

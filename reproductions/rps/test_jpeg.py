@@ -79,8 +79,9 @@ def test_jpeg(settings: Settings, runs: list[Run], figures: FigureFolder) -> Non
         return
     measured, frame = _measured(runs), _frame(settings, runs)
     title = str(measured.provenance["workload"])
-    jpeg_plots.levels(figures, frame, title, measured.final("first"), OFF)
-    jpeg_plots.changes(figures, frame, title, BAND, 1 - 2 * ALPHA)
+    first = measured.final("first")
+    jpeg_plots.levels(figures, frame, title, first, OFF)
+    jpeg_plots.changes(figures, frame, title, first, BAND, 1 - 2 * ALPHA)
 
 
 def late(runs: Sequence[Run]) -> NDArray[np.float64]:
