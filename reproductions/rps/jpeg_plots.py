@@ -15,6 +15,7 @@ from reproductions.harness.store import Run
 SLOPE = "slope"
 TITLES = {
     "late_loss": "late training loss",
+    "middle_loss": "training loss half-way",
     "mean_train_loss": "loss on all training images",
     "test_loss": "test loss",
     "test_accuracy": "test accuracy",

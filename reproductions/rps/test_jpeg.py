@@ -90,6 +90,12 @@ def late(runs: Sequence[Run]) -> NDArray[np.float64]:
     return np.array([loss[-max(1, len(loss) // 10) :].mean() for loss in losses])
 
 
+def middle(run: Run) -> float:
+    """Return the same over the second quarter of the epochs, before the step size falls and the images are fitted."""
+    losses = run.series("train_loss").to_numpy()
+    return float(losses[len(losses) // 4 : len(losses) // 2].mean())
+
+
 def _on_real_data(claim: Decider, settings: Settings, request: pytest.FixtureRequest) -> list[Run]:
     if settings.scale == "smoke":
         claim.not_run("needs CIFAR-10 (--data) and --scale small or paper")
@@ -130,5 +136,6 @@ def _frame(settings: Settings, runs: Sequence[Run]) -> pd.DataFrame:
         for seed, run in enumerate(_at(settings, runs, quality, augment)):
             found = {m: run.final(m) for m in jpeg_plots.TITLES if m in set(run.frame["metric"])}
             place = (KINDS[augment], quality or "none", float(added[quality or 100]), seed)
-            rows += [(*place, metric, value) for metric, value in (found | {"late_loss": late([run])[0]}).items()]
+            found |= {"late_loss": late([run])[0], "middle_loss": middle(run)}
+            rows += [(*place, metric, value) for metric, value in found.items()]
     return pd.DataFrame(rows, columns=["label", "quality", "step", "seed", "metric", "value"])
