@@ -26,14 +26,12 @@ def distances(figures: FigureFolder, known: Sequence[Run], off: float) -> None:
     """Draw estimated over known distances, and the band in which they agree."""
     figure, (axis,) = panels(1)
     rows = []
-    for run in known:
+    for run, offset in zip(known, ((-14, 4), (4, -9)), strict=False):
         workload = str(run.provenance["workload"])
         x, y = run.series("known"), run.series("estimated")
         axis.plot(x, y, "o", ms=4, label=workload)
         for quality in x.index:
-            axis.annotate(
-                str(quality), (x[quality], y[quality]), textcoords="offset points", xytext=(4, -8), fontsize=7
-            )
+            axis.annotate(str(quality), (x[quality], y[quality]), textcoords="offset points", xytext=offset, fontsize=7)
             rows += [(workload, quality, "known", x[quality]), (workload, quality, "estimated", y[quality])]
     line = np.array([0.0, 1.1 * max(run.series("known").max() for run in known)])
     axis.plot(line, line, color="0.5", lw=1)
