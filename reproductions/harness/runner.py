@@ -146,7 +146,8 @@ class Runner:
     def _launch(self, missing: Sequence[tuple[Experiment, str]]) -> bool:
         """Start ranks and wait for their end; return whether the time limit of the session stopped them."""
         settings = self.settings
-        ranks = max(self._ranks(experiment) for experiment, _ in missing)
+        alone = sum(experiment.solo for experiment, _ in missing)  # each on a rank of its own
+        ranks = max(settings.processes(alone), *(self._ranks(experiment) for experiment, _ in missing))
         self.store.root.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=".launch-", dir=self.store.root))
         job = Job(

@@ -171,7 +171,6 @@ def _frame(settings: Settings, runs: list[Run], metric: str) -> pd.DataFrame:
 
 def _bars(figures: FigureFolder, settings: Settings, runs: list[Run]) -> None:
     """Draw panel (c): modelled time to 90 % by speed of the link; a curve that never gets there has no bar."""
-    figure, (axis,) = panels(1, width=6)
     rows = [
         {
             "curve": name,
@@ -182,6 +181,9 @@ def _bars(figures: FigureFolder, settings: Settings, runs: list[Run]) -> None:
         for rho in LINKS
         if (1 / steps(of(settings, runs, name), 0.1)).any()
     ]
+    if not rows:
+        return
+    figure, (axis,) = panels(1, width=6)
     frame = pd.DataFrame(rows)
     for k, rho in enumerate(LINKS):
         part = frame[frame["rho"] == rho]

@@ -18,6 +18,7 @@ from torch.nn import functional
 from reproductions.workloads import cifar_files
 from reproductions.workloads.base import file_checksum
 from reproductions.workloads.images import Draws, ImageTask
+from reproductions.workloads.jpeg import check_quality
 from reproductions.workloads.resnet import ResNet, ResNet34
 from reproductions.workloads.vgg import Vgg
 
@@ -37,6 +38,13 @@ class Cifar10:
         Take a subset of this many images, the same for every seed; None takes all.
     augment
         Crop and flip training images.
+    recompress
+        Compress all images, which may be JPEG already, once more at this JPEG quality; None leaves them as they are.
+
+    Raises
+    ------
+    ValueError
+        If `recompress` is not in 1 to 100.
     """
 
     name: ClassVar[str] = "cifar10"
@@ -44,6 +52,11 @@ class Cifar10:
     train_size: int | None = None
     test_size: int | None = None
     augment: bool = True
+    recompress: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.recompress is not None:
+            check_quality(self.recompress)
 
     @property
     def epoch_seconds(self) -> float:
@@ -52,7 +65,8 @@ class Cifar10:
 
     def load(self, data: Path | None, device: str = "cpu") -> ImageTask:
         """Read and decode the images; `DataError` if that fails or there are fewer than asked for."""
-        label, train, test = cifar_files.read(cifar_files.locate(data), self.train_size, self.test_size)
+        files = cifar_files.locate(data)
+        label, train, test = cifar_files.read(files, self.train_size, self.test_size, self.recompress)
         return ImageTask(label, train, test, self.net.build, 256.0, CropAndFlip() if self.augment else None, device)
 
     def checksum(self, data: Path | None) -> str:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from algorithms.streams import stream
 from reproductions.workloads.base import DataError, Indices, missing
 from reproductions.workloads.images import Images, Pixels
+from reproductions.workloads.jpeg import recompressed
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
@@ -65,8 +66,12 @@ def locate(data: Path | None) -> Source:
     raise missing(data, "CIFAR-10", f"train-*.parquet with test-*.parquet, or {_OFFICIAL}, there and in cifar10/")
 
 
-def read(source: Source, train_size: int | None, test_size: int | None) -> tuple[str, Images, Images]:
+def read(
+    source: Source, train_size: int | None, test_size: int | None, recompress: int | None = None
+) -> tuple[str, Images, Images]:
     """Return the label of the data and the training and test images, subsets where a size is given.
+
+    With `recompress`, the images are compressed once more at this JPEG quality, which the label says.
 
     Raises
     ------
@@ -77,7 +82,11 @@ def read(source: Source, train_size: int | None, test_size: int | None) -> tuple
         train, test = (_read_official(source.official, train) for train in (True, False))
     else:
         train, test = _read_parquet(source.train), _read_parquet(source.test)
-    return train.label, _take(train, train_size, "train"), _take(test, test_size, "test")
+    chosen, held_out = _take(train, train_size, "train"), _take(test, test_size, "test")
+    if recompress is None:
+        return train.label, chosen, held_out
+    chosen, held_out = (part._replace(pixels=recompressed(part.pixels, recompress)) for part in (chosen, held_out))
+    return f"{train.label}-jpeg{recompress}", chosen, held_out
 
 
 def jpeg_quality(luminance: Sequence[int]) -> int:

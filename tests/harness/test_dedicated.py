@@ -33,6 +33,12 @@ class Dedicated(Shared):
 
 
 @dataclass(frozen=True)
+class Alone(Shared):
+    solo: ClassVar[bool] = True
+    seed: int = 0
+
+
+@dataclass(frozen=True)
 class Mortal(Shared):
     mortal: ClassVar[bool] = True
 
@@ -44,14 +50,27 @@ class Mortal(Shared):
         super().execute(context)
 
 
-def test_dedicated_experiments_have_a_rank_for_every_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    launched, launch = [], runner.launch
+@pytest.fixture
+def launched(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return the ranks of every launch."""
+    sizes, launch = [], runner.launch
 
     def counted(module: str, folder: Path, ranks: int, *rest: Any) -> None:
-        launched.append(ranks)
+        sizes.append(ranks)
         launch(module, folder, ranks, *rest)
 
     monkeypatch.setattr(runner, "launch", counted)
+    return sizes
+
+
+def test_runs_of_one_worker_that_need_one_rank_are_dealt_to_several(tmp_path: Path, launched: list[int]) -> None:
+    runs = Runner(Settings(ranks=2, device="cpu", results=tmp_path)).run([Alone(1, seed) for seed in range(3)])
+    assert [run.final("ranks") for run in runs] == [1, 1, 1]
+    Runner(Settings(ranks=2, device="cpu", results=tmp_path)).run([Alone(1, seed=3), Shared(1)])
+    assert launched == [2, 1]
+
+
+def test_dedicated_experiments_have_a_rank_for_every_worker(tmp_path: Path, launched: list[int]) -> None:
     session = Runner(Settings(ranks=1, device="cpu", results=tmp_path))
     session.planned = [Dedicated(2), Shared(5)]
     grid = [Dedicated(3), Shared(4)]

@@ -24,11 +24,11 @@ E = TypeVar("E", bound=Experiment)
 Frame = dict[Hashable, list[Any]]
 
 
-def simulate(experiments: Iterable[Experiment]) -> list[Run]:
+def simulate(experiments: Iterable[Experiment], data: Path | None = None) -> list[Run]:
     """Run experiments in this process."""
     runs = []
     for experiment in experiments:
-        context = Context()
+        context = Context(data=data)
         experiment.execute(context)
         frame = pd.DataFrame(context.rows, columns=["step", "metric", "value"])
         runs.append(Run(experiment, frame, provenance() | {"ranks": 1} | context.notes))
