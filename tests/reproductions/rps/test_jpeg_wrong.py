@@ -17,7 +17,6 @@ from reproductions.workloads.images import Images
 from reproductions.workloads.jpeg import compressed, tables
 from tests.reproductions.lab import decided, simulate
 from tests.workloads.conftest import _write_parquet as write_parquet
-from tests.workloads.conftest import one_thread  # noqa: F401 - a fixture: torch's threads would wait for each other
 
 
 def test_the_second_moment_of_bins_is_that_of_samples() -> None:
