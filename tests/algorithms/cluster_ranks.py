@@ -92,7 +92,7 @@ def work(folder: Path) -> None:
     comm, job = MPI.COMM_WORLD, pickle.loads((folder / "job").read_bytes())
     me = comm.Get_rank()
     with reported(folder, me):
-        faulthandler.dump_traceback_later(job.limit / 2, file=(folder / f"rank-{me}.stack").open("w"))
+        faulthandler.dump_traceback_later(job.limit / 4, file=(folder / f"rank-{me}.stack").open("w"))
         watch(os.getppid(), "")
         (folder / f"{me}.pid").write_text(str(os.getpid()))
         node = Node(

@@ -74,8 +74,8 @@ def test_processes_killed_from_outside(tmp_path: Path) -> None:
 
 def test_a_hang_is_found_and_shows_what_everyone_did_last(tmp_path: Path) -> None:
     two_clusters_of_three = {2: Kill(3), 3: Kill(5), 4: Kill(tag=())}
-    job = Job(ClusterAgreement(CLUSTERS, 0.5, failed_clusters=1), kills=two_clusters_of_three, limit=8)
-    with pytest.raises(RanksFailed, match="did not finish within the limit of 8 s") as hang:
+    job = Job(ClusterAgreement(CLUSTERS, 0.5, failed_clusters=1), kills=two_clusters_of_three, limit=12)
+    with pytest.raises(RanksFailed, match="did not finish within the limit of 12 s") as hang:
         deploy(job, tmp_path)
     assert '"broadcast", [1]' in hang.value.__notes__[0]
     assert "cluster_mpi.py" in str(hang.value)  # the stack: where a survivor waits
