@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,14 @@ def speed(request: pytest.FixtureRequest, benchmark: Any) -> Speed:
         request.config.stash.setdefault(ROWS, []).append((name, f"{ratio:.2f} ({target})", limit))
 
     return record
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m selects
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark all tests of this folder: other work on the machine decides what they find."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.speed)
 
 
 def fastest(

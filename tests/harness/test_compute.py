@@ -21,6 +21,9 @@ from reproductions.harness.provenance import hardware
 from reproductions.harness.training import Training
 from reproductions.workloads.digits import Digits
 from reproductions.workloads.grammar import SlotGrammar
+from reproductions.workloads.resnet import ResNet
+from tests.benchmarks.made_images import kernels, measure
+from tests.benchmarks.made_images import training as made
 from tests.harness.toy_session import Session
 
 RUN = Training(
@@ -107,3 +110,13 @@ def test_times_are_those_of_the_device(device: str) -> None:
         x = x @ x / 500
     spent = seconds(start, moment(context))
     assert 0 < spent < time.perf_counter() - wall + 1e-3
+
+
+def test_what_the_benchmarks_measure_on_a_gpu_is_there_on_a_cpu() -> None:
+    run = made(ResNet(8, 4), workers=2, batch=4, rounds=2)
+    rate = measure(run, Context())
+    assert rate.samples > 0
+    assert 0 < rate.mixing < 1
+    count, spent = kernels(run, Context())
+    assert count > 1000
+    assert spent == 0.0  # of a device
