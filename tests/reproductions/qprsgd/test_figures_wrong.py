@@ -21,6 +21,8 @@ from reproductions.harness.training import Training
 from reproductions.qprsgd import grids, test_figure3_k_m, test_figure3_methods, test_figure3_vgg, test_table2
 from tests.reproductions.lab import decided, swapped
 
+pytestmark = pytest.mark.slow  # their runs take over a minute
+
 Change = Callable[[Algorithm], Algorithm]
 
 
