@@ -90,6 +90,9 @@ class Browser:
     def open(self, page: Path, address: str = "") -> None:
         self.driver.get("about:blank")  # another fragment alone would not load the page anew
         self.driver.get(page.as_uri() + address)
+        self.run(
+            "return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+        )  # it is drawn
 
     def run(self, script: str) -> Any:
         return self.driver.execute_script(script)
