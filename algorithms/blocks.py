@@ -46,12 +46,14 @@ class Buffers:
 
 def ordered_mean(blocks: Sequence[Tensor], out: Tensor) -> Tensor:
     """Write the mean of equally shaped 1-d blocks into `out`, adding in the order given."""
-    for part in chunks(out):
+    parts = chunks(out)
+    for part in parts:
         total = out[part]
-        total.copy_(blocks[0][part])
-        for block in blocks[1:]:
-            total.add_(block[part])
-        if len(blocks) > 1:
+        first, *others = blocks if len(parts) == 1 else [block[part] for block in blocks]
+        total.copy_(first)
+        for block in others:
+            total.add_(block)
+        if others:
             total.div_(len(blocks))
     return out
 
@@ -65,19 +67,47 @@ def weighted_sums(
 ) -> None:
     """Write sum_j W[j, i] rows[j] into one output for every target i, adding in ascending order of j.
 
-    Outputs may be among the rows. Scratch memory from `buffer`, of so many elements, holds several sums until no row is
-    needed any more; a single one ends in its output at once, and stays there all along if row i itself comes first.
+    Outputs may be among the rows. Scratch memory of so many elements is taken from `buffer`.
     """
-    terms, alone = [_terms(weights[:, i], i) for i in targets], len(targets) == 1
-    size = BIG_CHUNK if alone else CHUNK  # one sum is fastest in few long passes
-    for part in chunks(outputs[0], size) if outputs else []:
-        finished, width = [output[part] for output in outputs], part.stop - part.start
-        in_place = alone and terms[0][0][0] == targets[0]
-        totals = finished if in_place else list(buffer(len(outputs) * width).view(-1, width))
-        for term, total, output in zip(terms, totals, finished, strict=True):
-            _add(term, {j: rows[j][part] for j, _ in term}, total, output if alone else total)
-        for total, output in zip(totals, finished, strict=True) if not alone else []:
-            output.copy_(total)
+    if len(targets) == 1:
+        mix_row(rows, weights[:, targets[0]], targets[0], outputs[0], buffer)
+    elif targets:
+        mix_rows(rows, weights, targets, outputs, buffer)
+
+
+def mix_row(
+    rows: Mapping[int, Tensor], column: NDArray[np.float64], i: int, out: Tensor, buffer: Callable[[int], Tensor]
+) -> None:
+    """Write sum_j column[j] rows[j] into `out`, which may be row i, in few long passes: the fastest way for one sum.
+
+    If the first term is row i, the sum is accumulated in `out`; otherwise in scratch memory, and written with its last
+    term.
+    """
+    terms = _terms(column, i)
+    for part in chunks(out, BIG_CHUNK):
+        total = out[part] if terms[0][0] == i else buffer(part.stop - part.start)
+        _add(terms, {j: rows[j][part] for j, _ in terms}, total, out[part])
+
+
+def mix_rows(
+    rows: Mapping[int, Tensor],
+    weights: NDArray[np.float64],
+    targets: Sequence[int],
+    outputs: Sequence[Tensor],
+    buffer: Callable[[int], Tensor],
+) -> None:
+    """Do what `weighted_sums` says for several targets, chunk by chunk.
+
+    The sums of a chunk stay in scratch memory until no row is needed any more, then go to the outputs.
+    """
+    terms = [_terms(weights[:, i], i) for i in targets]
+    for part in chunks(outputs[0]):
+        width = part.stop - part.start
+        totals = buffer(len(targets) * width).view(-1, width)
+        for term, total in zip(terms, totals, strict=True):
+            _add(term, {j: rows[j][part] for j, _ in term}, total, total)
+        for output, total in zip(outputs, totals, strict=True):
+            output[part].copy_(total)
 
 
 def _terms(column: NDArray[np.float64], own: int) -> list[tuple[int, float]]:

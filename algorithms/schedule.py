@@ -29,6 +29,13 @@ class StepDecay:
         Step size at the beginning of the warm-up.
     milestones, factor
         At each of these epochs the step size is multiplied by `factor`.
+    shares
+        In place of `factor`: the step size after each milestone, as a share of `peak`.
+
+    Raises
+    ------
+    ValueError
+        If there are shares, but not one for each milestone.
     """
 
     peak: float
@@ -36,12 +43,18 @@ class StepDecay:
     start: float = 0.0
     milestones: tuple[float, ...] = ()
     factor: float = 0.1
+    shares: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.shares and len(self.shares) != len(self.milestones):
+            raise ValueError(f"{len(self.shares)} shares for {len(self.milestones)} milestones: there is one for each")
 
     def lr(self, epoch: float) -> float:
         """See `Schedule.lr`."""
         if epoch < self.warmup:
             return self.start + (self.peak - self.start) * epoch / self.warmup
-        return self.peak * self.factor ** sum(epoch >= milestone for milestone in self.milestones)
+        passed = sum(epoch >= milestone for milestone in self.milestones)
+        return self.peak * ((1.0, *self.shares)[passed] if self.shares else self.factor**passed)
 
 
 @dataclass(frozen=True)

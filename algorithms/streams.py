@@ -45,5 +45,5 @@ def torch_seed(seed: int, purpose: str, worker: int = 0, step: int = 0) -> int:
 
 
 def kernel_key(seed: int, purpose: str, worker: int = 0, step: int = 0) -> int:
-    """Return a 64-bit key for kernels with Philox counters of their own, such as `algorithms.quantize`."""
+    """Return a 64-bit key for kernels with Philox counters of their own, such as `algorithms.qprsgd.quantize`."""
     return int(stream(seed, purpose, worker, step).bit_generator.random_raw())

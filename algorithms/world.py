@@ -83,7 +83,7 @@ class World:
 
     # ---------------------------------------------------------------- collectives that cross the unreliable network
 
-    def alltoall(self, blocks: Sequence[Tensor], step: int, phase: str) -> list[Inbox]:
+    def alltoall(self, blocks: Sequence[Tensor], step: int, phase: str, routes: Delivered | None = None) -> list[Inbox]:
         """Send block ``blocks[j]`` of every worker to worker j.
 
         Parameters
@@ -92,6 +92,8 @@ class World:
             For each destination j of all n, a (local, b_j) tensor: row i comes from the i-th local worker.
         step, phase
             Name of the messages, for the network.
+        routes
+            (n, n), who sends to whom, the same on every rank; everybody to everybody if it is not given.
 
         Returns
         -------
@@ -99,28 +101,28 @@ class World:
             For each local worker, n blocks by source, None where lost. They are views of `blocks` or of a buffer
             that the next call with the same `phase` overwrites.
         """
-        arrives = self.network.delivered(step, phase, self.workers)
+        arrives, sent = self._fates(step, phase, routes)
         sizes = np.array([block.shape[1] for block in blocks])
-        self._count(np.tile(sizes, (self.workers, 1)), blocks[0].element_size(), arrives)
+        self._count(sizes * sent, blocks[0].element_size(), arrives)
         buffer = self.buffer(phase, int(len(self._remote()) * sizes[self._rows()].sum()), blocks[0])
         inboxes: list[Inbox] = [[None] * self.workers for _ in self.local]
         sends, receives = Parcels(list), Parcels(list)
-        for source in range(self.workers):
-            for target in range(self.workers):
-                if not arrives[source, target]:
-                    continue
-                if source in self.local and target in self.local:
-                    inboxes[target - self.local.start][source] = blocks[target][source - self.local.start]
-                elif source in self.local:
-                    sends[self.home[target]].append(blocks[target][source - self.local.start])
-                elif target in self.local:
-                    block, buffer = buffer[: sizes[target]], buffer[sizes[target] :]
-                    inboxes[target - self.local.start][source] = block
-                    receives[self.home[source]].append(block)
+        mine = [dict(zip(self.local, block, strict=True)) for block in blocks]  # by target and source
+        for source, target in np.argwhere(arrives).tolist():
+            if source in self.local and target in self.local:
+                inboxes[target - self.local.start][source] = mine[target][source]
+            elif source in self.local:
+                sends[self.home[target]].append(mine[target][source])
+            elif target in self.local:
+                block, buffer = buffer[: sizes[target]], buffer[sizes[target] :]
+                inboxes[target - self.local.start][source] = block
+                receives[self.home[source]].append(block)
         self._exchange(sends, receives)
         return inboxes
 
-    def allgather(self, blocks: Sequence[Tensor], step: int, phase: str, sizes: Sequence[int]) -> list[Inbox]:
+    def allgather(
+        self, blocks: Sequence[Tensor], step: int, phase: str, sizes: Sequence[int], routes: Delivered | None = None
+    ) -> list[Inbox]:
         """Send the block of every worker to all others.
 
         Parameters
@@ -131,14 +133,16 @@ class World:
             Name of the messages, for the network.
         sizes
             Lengths of the blocks of all n workers.
+        routes
+            As for `alltoall`.
 
         Returns
         -------
         list of Inbox
             As for `alltoall`. Workers of one rank share the same tensors: read, do not write.
         """
-        arrives = self.network.delivered(step, phase, self.workers)
-        self._count(np.tile(np.array(sizes)[:, None], (1, self.workers)), blocks[0].element_size(), arrives)
+        arrives, sent = self._fates(step, phase, routes)
+        self._count(np.array(sizes)[:, None] * sent, blocks[0].element_size(), arrives)
         buffer = self.buffer(phase, sum(sizes[source] for source in self._remote()), blocks[0])
         gathered: Inbox = []
         sends, receives = Parcels(list), Parcels(list)
@@ -177,16 +181,10 @@ class World:
         return moved
 
     def mix(self, x: Tensor, weights: NDArray[np.float64]) -> None:
-        """Replace X by X W in place, where worker i holds column i of X as row i of `x`.
+        """Replace X by X W in place: worker i holds column i of X as a row of `x`, (local, d); W is `weights`, (n, n).
 
-        Only rows with a nonzero weight travel; sums run over sources in ascending order.
-
-        Parameters
-        ----------
-        x
-            (local, d) rows.
-        weights
-            W, (n, n): ``W[j, i]`` is the weight of worker j at worker i.
+        ``W[j, i]`` is the weight of worker j at worker i. Only rows with a nonzero weight travel; sums run over j in
+        ascending order.
         """
         if weights.shape != (self.workers, self.workers):
             raise ValueError(f"a mixing matrix for {self.workers} workers cannot have the shape {weights.shape}")
@@ -217,9 +215,8 @@ class World:
         The (d,) tensor is overwritten by the next call.
         """
         parts = partition(x.shape[1], self.ranks)
-        mine = parts[self.rank]
+        mine, remote = parts[self.rank], self._remote()
         width = mine.stop - mine.start
-        remote = self._remote()
         received = self.buffer("mean/rows", len(remote) * width, x).view(len(remote), width)
         columns = dict(zip(remote, received, strict=True))
         columns |= {worker: x[i, mine] for i, worker in enumerate(self.local)}
@@ -253,6 +250,12 @@ class World:
     def _remote(self) -> list[int]:
         return [worker for worker in range(self.workers) if worker not in self.local]
 
+    def _fates(self, step: int, phase: str, routes: Delivered | None) -> tuple[Delivered, Delivered]:
+        """Return which messages arrive and which are sent, (n, n)."""
+        arrives = self.network.delivered(step, phase, self.workers)
+        sent = np.ones_like(arrives) if routes is None else routes
+        return arrives & sent, sent
+
     def _count(self, elements: NDArray[np.int64], itemsize: int, arrives: Delivered) -> None:
         nbytes = elements.astype(np.int64) * itemsize
         np.fill_diagonal(nbytes, 0)
@@ -278,8 +281,7 @@ class World:
         rows = {worker: x[i, : width[worker]] for i, worker in enumerate(self.local)}
         needed = [worker for worker in self._remote() if routes[worker, self._rows()].any()]
         sizes = [width[worker] for worker in needed]
-        received = torch.split(self.buffer(name, sum(sizes), x), sizes)
-        rows |= dict(zip(needed, received, strict=True))
+        rows |= dict(zip(needed, torch.split(self.buffer(name, sum(sizes), x), sizes), strict=True))
         sends, receives = Parcels(list), Parcels(list)
         for rank in self.others:
             wanted = np.flatnonzero(routes[self._rows(), self.shards[rank]].any(axis=1))
@@ -289,7 +291,7 @@ class World:
         return rows
 
     def resource(self, name: str, make: Callable[[], T]) -> T:
-        """Return what `make` made when the name was first asked for: what has a thread or communicator of its own."""
+        """Return the object kept under `name`, made by `make` on first use; for owners of threads or communicators."""
         if name not in self._resources:
             self._resources[name] = make()
         return self._resources[name]  # type: ignore[return-value]

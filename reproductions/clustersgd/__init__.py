@@ -1,1 +1,1 @@
-"""Reproduction of Attiya & Schiller, "Asynchronous Fully-Decentralized SGD in the Cluster-Based Model"."""
+"""Reproductions of the paper ``clustersgd``, whose title stands in ``reproductions/papers.yaml``."""

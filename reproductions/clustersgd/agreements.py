@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import product
 from math import sqrt
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from algorithms.adversaries import CrashExtremes, Faults, SlowestCluster, SplitValues, Strategy, Uniform
-from algorithms.agreement import APPROACH_EXTREME, MID_EXTREMES, ClusterAgreement, Rule, SharedMemoryAgreement
-from algorithms.cluster_model import Clusters, Process
-from algorithms.scheduler import Execution, Step, System, replay
+from algorithms.clustersgd.adversaries import CrashExtremes, Faults, SlowestCluster, SplitValues, Strategy, Uniform
+from algorithms.clustersgd.agreement import (
+    APPROACH_EXTREME,
+    MID_EXTREMES,
+    ClusterAgreement,
+    Rule,
+    SharedMemoryAgreement,
+)
+from algorithms.clustersgd.model import Clusters, Process
+from algorithms.clustersgd.scheduler import Execution, Step, System, replay
 from algorithms.streams import stream
-from reproductions.clustersgd.points import Points
+from reproductions.clustersgd.midpoints import Points
 from reproductions.clustersgd.schedules import Hears, Values, agree, contractions, diameter, execute, rounds
-from reproductions.harness.context import Context
-from reproductions.harness.experiment import Experiment
-from reproductions.harness.settings import Settings
+from reproductions.harness.runs.context import Context
+from reproductions.harness.runs.experiment import Experiment, Placement
+from reproductions.harness.runs.labelled import Label, Runs
+from reproductions.harness.runs.settings import Settings
 
 Algorithm = ClusterAgreement | SharedMemoryAgreement
 
@@ -44,8 +52,6 @@ class Agreement(Experiment):
 
     Parameters
     ----------
-    role
-        What the run is for.
     algorithm, strategy, faults
         What is run, against whom.
     d
@@ -54,8 +60,7 @@ class Agreement(Experiment):
         How many; the key of inputs and adversary is the number of the execution.
     """
 
-    solo: ClassVar[bool] = True
-    role: str
+    placement: ClassVar[Placement] = Placement.ALONE
     algorithm: Algorithm
     strategy: Strategy
     faults: Faults = field(default_factory=Faults)
@@ -96,30 +101,42 @@ class Agreement(Experiment):
         return execute(self.algorithm.clusters, process, self.strategy, e, self.faults)
 
 
-def grid(settings: Settings) -> list[Agreement]:
-    """Return algorithm 3 with both rules against all adversaries, with as many crashes as it tolerates."""
-    runs = []
-    for (name, rule), (n, m), strategy in (
-        (r, s, a) for r in RULES.items() for s in SIZES for a in STRATEGIES.values()
-    ):
+def grid(settings: Settings) -> dict[Label, list[Agreement]]:
+    """Return algorithm 3 with both rules against all adversaries, with as many crashes as it tolerates.
+
+    Labels are (3, rule, n, m, adversary).
+    """
+    found: dict[Label, list[Agreement]] = {}
+    for (name, rule), (n, m), (adversary, strategy) in product(RULES.items(), SIZES, STRATEGIES.items()):
         mid = name == "MidExtremes"
         if not mid and (n, m) == SIZES[-1]:
             continue
         f_c = (m - 1) // 2
         algorithm = ClusterAgreement(Clusters.even(n, m), rule.clustered**4, rule, f_c)
+        executions = max(settings.seeds, 8) if mid else FEWER
         faults = Faults(f_c * (n // m), f_c)
-        runs.append(Agreement(name, algorithm, strategy, faults, executions=max(settings.seeds, 8) if mid else FEWER))
-    return runs
+        found[3, name, n, m, adversary] = [Agreement(algorithm, strategy, faults, executions=executions)]
+    return found
 
 
-def shared_grid(settings: Settings) -> list[Agreement]:
-    """Return algorithm 4 in a cluster of five with both rules; all but one process may crash, it is wait-free."""
+def shared_grid(settings: Settings) -> dict[Label, list[Agreement]]:
+    """Return algorithm 4 in a cluster of five with both rules; all but one process may crash, it is wait-free.
+
+    Labels are (4, rule, adversary).
+    """
     cluster = Clusters.even(5, 1)
-    return [
-        Agreement(name, SharedMemoryAgreement(cluster, 1 / 6, rule), strategy, Faults(4, 0), executions=settings.seeds)
-        for name, rule in RULES.items()
-        for strategy in (Uniform(), Uniform(100), SplitValues())
-    ]
+    adversaries = {"uniform": Uniform(), "uniform, with crashes": Uniform(100), "split the values": SplitValues()}
+    return {
+        (4, name, adversary): [
+            Agreement(SharedMemoryAgreement(cluster, 1 / 6, rule), strategy, Faults(4, 0), executions=settings.seeds)
+        ]
+        for (name, rule), (adversary, strategy) in product(RULES.items(), adversaries.items())
+    }
+
+
+def of_rule(runs: Runs[Agreement], algorithm: int, rule: str = "") -> Runs[Agreement]:
+    """Return the runs of algorithm 3 or 4, of one rule or of both."""
+    return runs.where(lambda label: isinstance(label, tuple) and label[0] == algorithm and rule in ("", label[1]))
 
 
 def inputs(key: int, n: int, d: int) -> Points:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import ClassVar
@@ -10,14 +9,13 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from algorithms.adversaries import Faults, Strategy
-from algorithms.cluster_model import Process, Vector
-from algorithms.clustersgd import GeneralSGD, StronglyConvexSGD
+from algorithms.clustersgd.adversaries import Faults, Strategy
+from algorithms.clustersgd.model import Process, Vector
+from algorithms.clustersgd.sgd import GeneralSGD, StronglyConvexSGD, draw_output
 from algorithms.streams import stream
 from reproductions.clustersgd.schedules import Values, execute
-from reproductions.harness.context import Context
-from reproductions.harness.experiment import Experiment
-from reproductions.harness.store import Run
+from reproductions.harness.runs.context import Context
+from reproductions.harness.runs.experiment import Experiment, Placement
 from reproductions.workloads.objectives import Gaussian, Objective
 
 FEWEST = 8
@@ -30,12 +28,11 @@ class Descents(Experiment):
 
     Logged after iterations t = 1 to 64, 128, 256, ... and T, over the processes in V_t: ``error``, the largest
     |x_{t+1}|^2, and ``mean_error``; ``gradient``, the largest |grad Q(x_{t+1})|^2; ``spread``, the largest
-    |x^i_{t+1} - x^j_{t+1}|^2; ``active``, how many there are. At the end ``outputs``, how many processes have one.
+    |x^i_{t+1} - x^j_{t+1}|^2; ``active``, how many there are. At the end ``outputs``, how many processes have one, and
+    ``output_gradient``, the largest |grad Q|^2 of these.
 
     Parameters
     ----------
-    role
-        What the run is for.
     algorithm, strategy, faults
         What is run, against whom.
     objective, noise, d, start
@@ -44,8 +41,7 @@ class Descents(Experiment):
         Key of the noise; that of the schedule is the same for all seeds.
     """
 
-    solo: ClassVar[bool] = True
-    role: str
+    placement: ClassVar[Placement] = Placement.ALONE
     algorithm: StronglyConvexSGD | GeneralSGD
     strategy: Strategy
     objective: Objective
@@ -75,7 +71,8 @@ class Descents(Experiment):
         for t in range(1, last + 1):
             if t <= MANY or t & (t - 1) == 0 or t == last:
                 context.log(t, self._measure(done.history.computed[(t,)]))
-        context.log(last, {"outputs": len(done.outputs)})
+        largest = max(float(g @ g) for g in map(self.gradient, done.outputs.values()))
+        context.log(last, {"outputs": len(done.outputs), "output_gradient": largest})
 
     def gradient(self, x: Vector) -> Vector:
         """Return grad Q(x), (d,): all processes have the same objective."""
@@ -96,16 +93,13 @@ class Descents(Experiment):
         return largest | {"mean_error": mean, "active": len(errors)}
 
 
-def over_seeds(run: Descents, seeds: int) -> list[Descents]:
+def seeded(run: Descents, seeds: int) -> list[Descents]:
     """Return the run once for every seed, at least `FEWEST` times: a run takes a fraction of a second."""
     return [replace(run, seed=seed) for seed in range(max(seeds, FEWEST))]
 
 
-def by_setting(runs: Iterable[Run], *roles: str) -> dict[Descents, list[Run]]:
-    """Group runs of all roles or some by everything but the seed; the keys have seed 0."""
-    groups: dict[Descents, list[Run]] = {}
-    for run in runs:
-        experiment = run.experiment
-        if isinstance(experiment, Descents) and (not roles or experiment.role in roles):
-            groups.setdefault(replace(experiment, seed=0), []).append(run)
-    return groups
+def drawn(run: Descents) -> Descents:
+    """Return the run with the output that its seed draws."""
+    assert isinstance(run.algorithm, GeneralSGD)
+    output = draw_output(run.seed, run.algorithm.iterations)
+    return replace(run, algorithm=replace(run.algorithm, output=output))

@@ -8,23 +8,25 @@ from typing import NamedTuple
 
 import numpy as np
 
-from algorithms.adversaries import Uniform
-from algorithms.agreement import MID_EXTREMES
-from algorithms.cluster_model import Clusters
-from algorithms.clustersgd import GeneralSGD
+from algorithms.clustersgd.adversaries import Uniform
+from algorithms.clustersgd.agreement import MID_EXTREMES
+from algorithms.clustersgd.model import Clusters
+from algorithms.clustersgd.sgd import GeneralSGD
 from algorithms.schedule import Constant
-from reproductions.clustersgd.descents import Descents, over_seeds
-from reproductions.clustersgd.kicks import two_camps
+from reproductions.clustersgd.descents import Descents, drawn, seeded
 from reproductions.clustersgd.schedules import Hears, alone
-from reproductions.harness.settings import Settings
-from reproductions.harness.store import Run
-from reproductions.workloads.objectives import Gaussian, Waves
+from reproductions.clustersgd.two_camps import two_camps
+from reproductions.harness.runs.labelled import Label
+from reproductions.harness.runs.settings import Settings
+from reproductions.harness.runs.store import Run
+from reproductions.workloads.objectives import Gaussian, Quadratic, Waves
 
 D, SIGMA = 4, 0.5
 WAVES = Waves(0.5, centre=2.0)  # L = 0.5
+WIDE = 4096  # coordinates of the runs for rates, and so many noises that a run averages over
 
 
-class Constants(NamedTuple):
+class BoundConstants(NamedTuple):
     """Constants of the bounds of section 4, and T, eta and q of a run."""
 
     lipschitz: float
@@ -51,41 +53,59 @@ class Constants(NamedTuple):
         return 2 * self.sigma2 * self.eta**3 / self.N
 
 
-def grid(settings: Settings) -> list[Descents]:
+def grid(settings: Settings) -> dict[Label, list[Descents]]:
     """Return runs with one round of agreement an iteration: uniform schedules with N = 3, and two camps with N = 1."""
-    uniform = _descent("general", Clusters.even(6, 3), 32, 3, MID_EXTREMES.clustered)
-    camps = _descent("general", Clusters.even(5, 5), 32, 1, MID_EXTREMES.clustered)
+    uniform = _descent(Clusters.even(6, 3), 32, 3, MID_EXTREMES.clustered)
+    camps = _descent(Clusters.even(5, 5), 32, 1, MID_EXTREMES.clustered)
     camps = replace(camps, strategy=Hears((alone(5),), (two_camps(5),)))
-    return [*over_seeds(uniform, settings.seeds), *over_seeds(camps, settings.seeds)]
+    return {"uniform": seeded(uniform, settings.seeds), "two camps": seeded(camps, settings.seeds)}
 
 
-def agreed(settings: Settings) -> list[Descents]:
+def agreed(settings: Settings) -> dict[Label, list[Descents]]:
     """Return runs with q = eta/4 as in Lemmas 21 and 22, in two camps."""
     n, T = 3, 6
-    run = _descent("agreed", Clusters.even(n, n), T, 1, sqrt(1 / T) / 4)
-    return over_seeds(replace(run, strategy=Hears((alone(n),), (two_camps(n),))), settings.seeds)
+    run = _descent(Clusters.even(n, n), T, 1, sqrt(1 / T) / 4)
+    return {"agreed": seeded(replace(run, strategy=Hears((alone(n),), (two_camps(n),))), settings.seeds)}
 
 
-def _descent(role: str, clusters: Clusters, T: int, N: int, q: float) -> Descents:
+def rates(settings: Settings) -> dict[Label, list[Descents]]:
+    """Return runs for the rate in T and in N, by these, with an output drawn for each seed.
+
+    On |x|^2/2 from its minimum, so that nothing is left of an initial error, by N = n processes of which everyone hears
+    everyone: they agree, and one round of agreement keeps what they have.
+    """
+    last = 11 if settings.scale == "smoke" else 14
+    sizes = [(2**k, 1) for k in range(8, last + 1)] + [(512, N) for N in (2, 4, 8)]
+    return {(T, N): [drawn(replace(_rate(T, N), seed=seed)) for seed in range(4)] for T, N in sizes}
+
+
+def _rate(T: int, N: int) -> Descents:
+    algorithm = GeneralSGD(
+        Clusters.even(N, N), T, N, Constant(sqrt(N / T)), contraction=MID_EXTREMES.clustered, output=T
+    )
+    return Descents(algorithm, Hears((alone(N),)), Quadratic(1.0), Gaussian(1 / sqrt(WIDE)), WIDE, 0.0)
+
+
+def _descent(clusters: Clusters, T: int, N: int, q: float) -> Descents:
     algorithm = GeneralSGD(clusters, T, N, Constant(sqrt(N / T)), contraction=q, output=T)
-    return Descents(role, algorithm, Uniform(), WAVES, Gaussian(SIGMA / sqrt(D)), D, 0.0)
+    return Descents(algorithm, Uniform(), WAVES, Gaussian(SIGMA / sqrt(D)), D, 0.0)
 
 
-def constants(run: Descents) -> Constants:
+def constants(run: Descents) -> BoundConstants:
     """Return the constants of a run of `grid` or `agreed`."""
     algorithm = run.algorithm
     assert isinstance(algorithm, GeneralSGD)
     known = run.objective.constants(2, run.d)
     N, T = algorithm.messages, algorithm.iterations
-    return Constants(known.lipschitz, known.gap, SIGMA**2, N, T, algorithm.rate.lr(1), algorithm.contraction)
+    return BoundConstants(known.lipschitz, known.gap, SIGMA**2, N, T, algorithm.rate.lr(1), algorithm.contraction)
 
 
-def smallest_gradient(group: list[Run]) -> list[float]:
+def smallest_gradient(group: list[Run[Descents]]) -> list[float]:
     """Return |grad Q|^2, of the process with the largest, of every run at the t <= T where its mean is smallest."""
     samples = np.array([list(r.series("gradient"))[:-1] for r in group])  # the last is x_{T+1}
     return [float(value) for value in samples[:, int(samples.mean(axis=0).argmin())]]
 
 
-def largest_spread(group: list[Run]) -> float:
+def largest_spread(group: list[Run[Descents]]) -> float:
     """Return the largest mean over runs of max_ij |x_t^i - x_t^j|^2."""
     return float(np.array([list(r.series("spread")) for r in group]).mean(axis=0).max())

@@ -10,14 +10,14 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from algorithms.cluster_model import Clusters, Computed, Vector
-from algorithms.cluster_mpi import Kill, Node
-from algorithms.clustersgd import GeneralSGD
+from algorithms.clustersgd.model import Clusters, Computed, Vector
+from algorithms.clustersgd.ranks import Kill, Node
+from algorithms.clustersgd.sgd import GeneralSGD
 from algorithms.replicas import Replicas
 from algorithms.schedule import Constant
 from algorithms.streams import stream
-from reproductions.harness.context import Context
-from reproductions.harness.experiment import Experiment
+from reproductions.harness.runs.context import Context
+from reproductions.harness.runs.experiment import Experiment, Placement
 from reproductions.workloads.base import Task, Workload, kernels
 
 
@@ -53,7 +53,7 @@ class KilledTraining(Experiment):
     contraction: float
     seed: int
     evaluate_every: int = 5
-    mortal: ClassVar[bool] = True
+    placement: ClassVar[Placement] = Placement.MORTAL
 
     @property
     def workers(self) -> int:

@@ -18,18 +18,18 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from algorithms.adversaries import SlowestCluster, Strategy, Uniform
-from algorithms.cluster_model import Clusters, Process, Vector
-from algorithms.clustersgd import StronglyConvexSGD
+from algorithms.clustersgd.adversaries import SlowestCluster, Strategy, Uniform
+from algorithms.clustersgd.model import Clusters, Process, Vector
+from algorithms.clustersgd.scheduler import Execution
+from algorithms.clustersgd.sgd import StronglyConvexSGD
 from algorithms.schedule import InverseTime
-from algorithms.scheduler import Execution
 from reproductions.clustersgd.schedules import Death, Hears, apart, execute
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Setting:
+class Theorem1Constants:
     """Constants of Theorem 1.
 
     Parameters
@@ -65,7 +65,7 @@ class Setting:
         return ((self.gamma + 1) * self.distance**2 + noise) / (self.gamma + T + 1)
 
 
-Case = tuple[Setting, float]
+Case = tuple[Theorem1Constants, float]
 """Constants, and the curvature of the coordinate, in [mu, L]."""
 
 
@@ -153,7 +153,7 @@ def spread(c: Array) -> Array:
 
 
 @cache
-def group_errors(s: Setting, N: int, T: int) -> Array:
+def group_errors(s: Theorem1Constants, N: int, T: int) -> Array:
     """Return E |x_t - x*|^2, t = 1..T+1, of groups of N that hear each other only: sequential SGD with batches of N."""
     eta = s.beta / (s.gamma + np.arange(1, T + 1))
     kept, noise = (1 - eta * s.mu) ** 2, (eta * s.sigma) ** 2 / N

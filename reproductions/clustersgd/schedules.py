@@ -13,10 +13,10 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from algorithms.adversaries import Adversary, Draw, Faults, Strategy, uniform
-from algorithms.agreement import ClusterAgreement, SharedMemoryAgreement
-from algorithms.cluster_model import Broadcast, Clusters, Process, Receive, Tag, Vector
-from algorithms.scheduler import Deliver, Event, Execution, Step, System, run
+from algorithms.clustersgd.adversaries import Adversary, Draw, Faults, Strategy, uniform
+from algorithms.clustersgd.agreement import ClusterAgreement, SharedMemoryAgreement
+from algorithms.clustersgd.model import Broadcast, Clusters, Process, Receive, Tag, Vector
+from algorithms.clustersgd.scheduler import Deliver, Event, Execution, Step, System, run
 
 Groups = tuple[tuple[int, ...], ...]
 """For every process the senders that it hears first."""
@@ -145,7 +145,7 @@ def execute(
     """Run all processes under a strategy; the draws of the adversary have their own seed."""
     allowed = faults if faults is not None else getattr(strategy, "faults", Faults())
     adversary = Patient(uniform(seed, "clustersgd/adversary"), strategy, allowed)
-    return run(System(clusters, [process(i) for i in range(clusters.n)]), adversary, record=False)
+    return run(System(clusters, [process(i) for i in range(clusters.n)]), adversary.choose, record=False)
 
 
 def agree(

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from algorithms.agreement import MID_EXTREMES, rounds
+from algorithms.clustersgd.agreement import MID_EXTREMES, rounds
 from algorithms.streams import stream
 
 Array = NDArray[np.float64]
@@ -57,7 +57,7 @@ def _middle(ones: int, of: int) -> float:
 
 
 @dataclass(frozen=True)
-class Run:
+class Exact:
     """Algorithm 2 on Q = L/2 x^2 as the module says, with eta = sqrt(N/T) and N = 1.
 
     Parameters
@@ -121,12 +121,12 @@ class Run:
         return 6 * self.n * self.sigma2
 
 
-def skewed(n: int, T: int, p: float, lipschitz: float = 1.0, start: float | None = None) -> Run:
+def skewed(n: int, T: int, p: float, lipschitz: float = 1.0, start: float | None = None) -> Exact:
     """Return the run with noise of two values; by default it starts where the bias takes it, -bias/L."""
     noise = midrange(n, p)
-    return Run(n, T, noise, p * (1 - p), lipschitz, -noise.bias / lipschitz if start is None else start)
+    return Exact(n, T, noise, p * (1 - p), lipschitz, -noise.bias / lipschitz if start is None else start)
 
 
-def normal(T: int, variance: float) -> Run:
+def normal(T: int, variance: float) -> Exact:
     """Return the run with symmetric noise of the effective gradient of this variance, sigma = 1."""
-    return Run(1, T, Effective(0.0, variance), 1.0)
+    return Exact(1, T, Effective(0.0, variance), 1.0)

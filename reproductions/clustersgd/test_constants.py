@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import product
 from math import sqrt
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from algorithms import agreement
-from algorithms.agreement import APPROACH_EXTREME, MID_EXTREMES, Rule
+from algorithms.clustersgd import agreement
+from algorithms.clustersgd.agreement import APPROACH_EXTREME, MID_EXTREMES, Rule
 from algorithms.streams import stream
-from reproductions.clustersgd import points
-from reproductions.clustersgd.points import Condition, Points
-from reproductions.harness.decisions import Decision, agree, all_of, close, searched
-from reproductions.harness.plugin import decides
-from reproductions.harness.verdicts import Decider
+from reproductions.clustersgd import midpoints
+from reproductions.clustersgd.midpoints import Condition, Points
+from reproductions.paper import Decider, Decision, agree, all_of, close, decides, searched
 
 DIMENSIONS = (1, 2, 3, 4)
 SOLVER = 1e-6  # how far the optimiser may overstep its constraints, relative
@@ -24,14 +23,14 @@ LITERAL = np.array([[1.0], [0.0], [0.0], [1.0]])  # a = b' = 1, b = a' = 0: m = 
 
 @decides("clustersgd-lemma14-7-8")
 def test_lemma14(claim: Decider) -> None:
-    _decide_midpoints(claim, 7 / 8, points.lemma14, _crossed(1 / 2), LITERAL)
+    _decide_midpoints(claim, 7 / 8, midpoints.lemma14, _crossed(1 / 2), LITERAL)
 
 
 @decides("clustersgd-lemma15-31-32")
 def test_lemma15(claim: Decider) -> None:
     tiny = _crossed(1 / 4) / 100  # not squared, the left side is a length and the right one an area
-    unsquared = sqrt(points.between_midpoints(tiny)) / (31 / 32 * points.diameter(tiny))
-    _decide_midpoints(claim, 31 / 32, points.lemma15, _crossed(1 / 4), LITERAL, unsquared)
+    unsquared = sqrt(midpoints.between_midpoints(tiny)) / (31 / 32 * midpoints.diameter(tiny))
+    _decide_midpoints(claim, 31 / 32, midpoints.lemma15, _crossed(1 / 4), LITERAL, unsquared)
 
 
 @decides("clustersgd-lemma18")
@@ -39,14 +38,14 @@ def test_lemma18(claim: Decider) -> None:
     ratios, cases = [], list(product((0.4, 1.0, 2.0, 3.0, 8.0, 10.0), (1e-9, 0.2, 0.5)))
     for c, d in cases:
         bound = (4 * c - 1) / (4 * c) + d / (4 * c)
-        ratios.append(points.largest(4, 3, points.lemma18(c, d), 2).value / bound)
+        ratios.append(midpoints.largest(4, 3, midpoints.lemma18(c, d), 2).value / bound)
     # attained where both segments have the length that (21) leaves, at right angles, all other distances being 1
     widths = [(c, d, sqrt((1 - d) / (2 * c))) for c, d in cases if c >= 1]
-    attained = [(points.between_midpoints(_crossed(u)), (4 * c - 1 + d) / (4 * c)) for c, d, u in widths]
+    attained = [(midpoints.between_midpoints(_crossed(u)), (4 * c - 1 + d) / (4 * c)) for c, d, u in widths]
     named = close([7 / 8, 31 / 32, 11 / 12, 39 / 40], [(4 * c - 1) / (4 * c) for c in (2, 8, 3, 10)], 1e-15, 0)
     corrected = all_of(_below(ratios, "c 0.4 to 10, d to 0.5"), agree(attained, rtol=1e-12), named)
-    printed = points.between_midpoints(LITERAL, -1) / (7 / 8 + 1e-9 / 8)  # c = 2, d = 1e-9: 1 <= 2 + 2 + d holds
-    claim.decide_erratum(searched([printed], "a = b' = 1, b = a' = 0"), corrected, _of_bound(max(ratios)))
+    printed = midpoints.between_midpoints(LITERAL, -1) / (7 / 8 + 1e-9 / 8)  # c = 2, d = 1e-9: 1 <= 2 + 2 + d holds
+    claim.decide_misprint(searched([printed], "a = b' = 1, b = a' = 0"), corrected, _of_bound(max(ratios)))
 
 
 @decides("clustersgd-lemma17")
@@ -56,7 +55,7 @@ def test_lemma17(claim: Decider) -> None:
         a, b, c = scale * stream(0, "clustersgd/apollonius", d).standard_normal((3, d))
         right = _square(a - c) / 2 + _square(b - c) / 2 - _square(a - b) / 4
         sides.append((_square((a + b) / 2 - c) / right, 1.0))
-    claim.decide(agree(sides, rtol=1e-12), "equal, not only <=")
+    claim.decide(agree(sides, rtol=1e-12), f"the sides differ by {_apart(sides):.1g} of the right one")
 
 
 @decides("clustersgd-props-1-4")
@@ -80,14 +79,17 @@ def test_propositions(claim: Decider) -> None:
             _square(weighted) / (w @ ((x - y) ** 2).sum(axis=1)),  # proposition 4
         ]
     decision = all_of(searched(ratios, "2, 3 and 7 vectors in 1 and 4 dimensions"), agree(equal, rtol=1e-12))
-    claim.decide(decision, "proposition 1 and (18) equal, the others <=, attained")
+    text = f"largest ratio to a bound {max(ratios):.6g}; sides of proposition 1 and (18) apart by {_apart(equal):.1g}"
+    claim.decide(decision, text)
 
 
 @decides("clustersgd-midext-definition")
 def test_mid_extremes(claim: Decider) -> None:
     found = [_against_definition(MID_EXTREMES, values) for values in _sets()]
-    counted = close([agreement.squared_distances(list(values)).size for values in _sets()], _sizes(2), rtol=0, atol=0)
-    claim.decide(all_of(agree(found, rtol=1e-9), counted), "midpoint of a farthest pair, n^2 distances")
+    distances = [agreement.squared_distances(list(values)).size for values in _sets()]
+    counted = close(distances, _sizes(2), rtol=0, atol=0)
+    text = f"{len(found)} sets of values, off by {_apart(found):.1g}; {sum(distances)} distances for {sum(_sizes(2))}"
+    claim.decide(all_of(agree(found, rtol=1e-9), counted), text)
 
 
 @decides("clustersgd-approachext-definition")
@@ -95,23 +97,29 @@ def test_approach_extreme(claim: Decider) -> None:
     found = [_against_definition(APPROACH_EXTREME, values) for values in _sets()]
     distances = [agreement.squared_distances_from(values[0], list(values)).size for values in _sets()]
     counted = close(distances, _sizes(1), rtol=0, atol=0)
-    claim.decide(all_of(agree(found, rtol=1e-9), counted), "midpoint of own and farthest value, n distances")
+    text = f"{len(found)} sets of values, off by {_apart(found):.1g}; {sum(distances)} distances for {sum(_sizes(1))}"
+    claim.decide(all_of(agree(found, rtol=1e-9), counted), text)
 
 
 # ---------------------------------------------------------------------------------------------------- measurement
 
 
+def _apart(pairs: Iterable[tuple[ArrayLike, ArrayLike]]) -> float:
+    """Return the largest difference of two sides."""
+    return max(float(np.abs(np.subtract(a, b)).max()) for a, b in pairs)
+
+
 def _decide_midpoints(
     claim: Decider, bound: float, condition: Condition, tight: Points, literal: Points, *printed: float
 ) -> None:
-    found = [points.largest(4, d, condition).value / bound for d in DIMENSIONS]
-    attained = close(points.between_midpoints(tight) / points.diameter(tight), bound, rtol=1e-12, atol=0)
+    found = [midpoints.largest(4, d, condition).value / bound for d in DIMENSIONS]
+    attained = close(midpoints.between_midpoints(tight) / midpoints.diameter(tight), bound, rtol=1e-12, atol=0)
     assert min(condition(tight)) >= -1e-12
     assert min(condition(literal)) >= 0
-    wrong = [points.between_midpoints(literal, -1) / bound, *printed]
+    wrong = [midpoints.between_midpoints(literal, -1) / bound, *printed]
     text = ", ".join(f"{bound * ratio:.4f} in R^{d}" for ratio, d in zip(found, DIMENSIONS, strict=True))
     corrected = all_of(_below(found, "four points in 1 to 4 dimensions"), attained)
-    claim.decide_erratum(searched(wrong, "the letter of the lemma"), corrected, text)
+    claim.decide_misprint(searched(wrong, "the letter of the lemma"), corrected, text)
 
 
 def _crossed(u: float) -> Points:
@@ -137,13 +145,13 @@ def _against_definition(rule: Rule, values: Points) -> tuple[list[float], list[f
 
     Where several pairs are the farthest, any of them will do.
     """
-    own, distances = values[-1], points.squared(values)
+    own, distances = values[-1], midpoints.squared(values)
     result = rule.aggregate(list(values), own)
     allowed = distances if rule is MID_EXTREMES else distances[[-1]]
     firsts = values if rule is MID_EXTREMES else values[[-1]]
-    rows, columns = np.nonzero(np.isclose(allowed, allowed.max(), rtol=1e-12, atol=1e-9 * points.diameter(values)))
-    midpoints = (firsts[rows] + values[columns]) / 2
-    nearest = midpoints[int(np.argmin(((midpoints - result) ** 2).sum(axis=1)))]
+    rows, columns = np.nonzero(np.isclose(allowed, allowed.max(), rtol=1e-12, atol=1e-9 * midpoints.diameter(values)))
+    candidates = (firsts[rows] + values[columns]) / 2
+    nearest = candidates[int(np.argmin(((candidates - result) ** 2).sum(axis=1)))]
     return list(result), list(nearest)
 
 

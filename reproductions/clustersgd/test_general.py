@@ -7,25 +7,34 @@ from itertools import product
 
 import numpy as np
 
-from algorithms.adversaries import SlowestCluster, Uniform
-from algorithms.agreement import MID_EXTREMES
+from algorithms.clustersgd.adversaries import SlowestCluster, Uniform
+from algorithms.clustersgd.agreement import MID_EXTREMES
 from algorithms.streams import stream
-from reproductions.clustersgd import general, kicks
-from reproductions.clustersgd.descents import Descents, by_setting
+from reproductions.clustersgd import general, two_camps
+from reproductions.clustersgd.descents import Descents
 from reproductions.clustersgd.skewed import camps, midrange, normal_midrange
-from reproductions.harness.decisions import Decision, agree, all_of, close, exactly, searched
-from reproductions.harness.plugin import decides
-from reproductions.harness.settings import Settings
-from reproductions.harness.statistics import at_most_one
-from reproductions.harness.store import Run
-from reproductions.harness.verdicts import Decider
+from reproductions.paper import (
+    Decider,
+    Decision,
+    Label,
+    Run,
+    Runs,
+    Settings,
+    agree,
+    all_of,
+    at_most_one,
+    close,
+    decides,
+    exactly,
+    searched,
+)
 
 CHANCES = (0.5, 0.1, 0.01, 0.001)
 SIZES = (3, 5, 9, 25, 101)
 MANY, RARE = 25, 0.01
 
 
-def experiments(settings: Settings) -> list[Descents]:
+def experiments(settings: Settings) -> dict[Label, list[Descents]]:
     """Return algorithm 2 with normal noise on waves, under schedules that look at no values."""
     return general.grid(settings)
 
@@ -35,27 +44,27 @@ def test_lemma8(claim: Decider) -> None:
     enough, sides = [], []
     for N, strategy in product((1, 2, 4), (Uniform(), SlowestCluster(0))):
         noise = stream(0, "clustersgd/lemma8", N).standard_normal((6, 5, 2))
-        done = kicks.descend(6, 3, noise, strategy, N=N, start=1.0)
+        done = two_camps.descend(6, 3, noise, strategy, N=N, start=1.0)
         assert done.history is not None
         x = dict.fromkeys(range(6), np.ones(2))
-        for t, values in enumerate(kicks.iterates(done, 4), 1):
+        for t, values in enumerate(two_camps.iterates(done, 4), 1):
             received = done.history.received[(t,)]
             enough += [len(heard) >= N for heard in received.values()]
             for i, heard in received.items():  # y is what the agreement of this iteration starts with
                 mean = np.mean([x[j] + noise[j, t] for j in heard], axis=0)
-                sides.append((done.history.written[(t, 1, 1)][i], x[i] - kicks.ETA * mean))
+                sides.append((done.history.written[(t, 1, 1)][i], x[i] - two_camps.ETA * mean))
             x = values
     decision = all_of(exactly(enough, np.ones(len(enough))), agree(sides, rtol=1e-9))
     claim.decide(decision, f"the mean of N or more independent gradients in all of {len(enough)} iterations")
 
 
 @decides("clustersgd-lemma9-diameter")
-def test_lemma9(claim: Decider, runs: list[Run]) -> None:
-    printed = kicks.over_lemma9(MANY, RARE)
-    by_runs = kicks.over_lemma9(MANY, RARE, kicks.from_executions(MANY, RARE))
+def test_lemma9(claim: Decider, runs: Runs[Descents]) -> None:
+    printed = two_camps.over_lemma9(MANY, RARE)
+    by_runs = two_camps.over_lemma9(MANY, RARE, two_camps.from_executions(MANY, RARE))
     factor = MID_EXTREMES.clustered
     ratios = [camps(n, p) / (factor * 4 * n * p * (1 - p)) for n, p in product(SIZES, CHANCES)]
-    frames = [ratio for run, group in by_setting(runs, "general").items() for ratio in _over_corrected(run, group)]
+    frames = [ratio for group in runs.values() for ratio in _over_corrected(group)]
     twice = exactly([1 < by_runs <= printed], [True])
     corrected = all_of(searched(ratios, "two values, n to 101, p to 0.001"), at_most_one(frames), twice)
     text = f"as printed {printed:.2f} (executions alone: {by_runs:.2f}) for n = {MANY}; corrected {max(ratios):.2f}"
@@ -95,12 +104,13 @@ def test_lemma12(claim: Decider) -> None:
 
 def _midrange() -> Decision:
     """Decide whether executions in which everyone hears everyone make a midrange of all gradients."""
-    found = [kicks.midranges(n) for n in (3, 9)]
+    found = [two_camps.midranges(n) for n in (3, 9)]
     return agree(found, rtol=1e-9, atol=1e-12)
 
 
-def _over_corrected(run: Descents, group: list[Run]) -> Iterator[list[float]]:
+def _over_corrected(group: list[Run[Descents]]) -> Iterator[list[float]]:
     """Yield the spread after every iteration over q ((4 + 4 L^2 eta^2) E max |x_i - x_j|^2 + 4 n sigma^2 eta^2/N)."""
+    run = group[0].experiment
     s = general.constants(run)
     spreads = [np.array([r.series("spread")[t] for r in group]) for t in range(1, run.algorithm.iterations + 1)]
     before = [0.0, *(float(spread.mean()) for spread in spreads)]

@@ -6,14 +6,12 @@ from itertools import combinations
 
 import numpy as np
 
-from algorithms.agreement import ClusterAgreement
-from algorithms.cluster_model import Clusters
-from algorithms.scheduler import Deadlock
+from algorithms.clustersgd.agreement import ClusterAgreement
+from algorithms.clustersgd.model import Clusters
+from algorithms.clustersgd.scheduler import Deadlock
 from reproductions.clustersgd import schedules
 from reproductions.clustersgd.schedules import Death, Hears
-from reproductions.harness.decisions import all_of, exactly
-from reproductions.harness.plugin import decides
-from reproductions.harness.verdicts import Decider
+from reproductions.paper import Decider, all_of, decides, exactly
 
 EQUAL = [Clusters.even(n, m) for n, m in ((8, 1), (8, 2), (6, 3), (8, 4), (5, 5), (9, 3), (6, 6))]
 UNEQUAL = [

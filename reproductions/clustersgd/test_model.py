@@ -8,14 +8,11 @@ from math import cos, pi, sin
 import numpy as np
 import pandas as pd
 
-from algorithms.agreement import ClusterAgreement
-from algorithms.cluster_model import Clusters
-from algorithms.scheduler import Execution
+from algorithms.clustersgd.agreement import ClusterAgreement
+from algorithms.clustersgd.model import Clusters
+from algorithms.clustersgd.scheduler import Execution
 from reproductions.clustersgd import schedules
-from reproductions.harness.decisions import all_of, exactly
-from reproductions.harness.figures import COLOURS, FigureFolder, panels
-from reproductions.harness.plugin import decides
-from reproductions.harness.verdicts import Decider
+from reproductions.paper import COLOURS, Decider, FigureFolder, all_of, decides, exactly, panels
 
 CLUSTERS = Clusters(((0, 1, 2, 3), (4, 5), (6, 7, 8)))
 EXECUTIONS = 8  # in a single one a fast process may miss what a slow one writes
@@ -73,7 +70,7 @@ def _draw(shared: Pairs, heard: Pairs, figures: FigureFolder) -> None:
     axis.plot([], [], color="0.75", lw=0.6, label="messages received")
     axis.set_axis_off()
     axis.set_aspect("equal")
-    axis.set_title(f"algorithm 3, {CLUSTERS.n} processes in {CLUSTERS.m} clusters", fontsize=10)
+    axis.set_title(f"algorithm 3, {CLUSTERS.n} processes in {CLUSTERS.m} clusters")
     axis.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=2)
     rows = [(i + 1, j + 1, "registers" if (i, j) in shared else "messages") for i, j in sorted(heard)]
     figures.save("model", figure, pd.DataFrame(rows, columns=["process", "of", "by"]))

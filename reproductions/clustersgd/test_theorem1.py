@@ -8,52 +8,63 @@ from math import sqrt
 
 import numpy as np
 
-from algorithms.adversaries import Faults, Strategy, uniform
-from algorithms.agreement import MID_EXTREMES
-from algorithms.cluster_model import Clusters, Process, Vector
-from algorithms.clustersgd import ClusterSGD, GeneralSGD, StronglyConvexSGD
+from algorithms.clustersgd.adversaries import Faults, Strategy, uniform
+from algorithms.clustersgd.agreement import MID_EXTREMES
+from algorithms.clustersgd.model import Clusters, Process, Vector
+from algorithms.clustersgd.scheduler import System
+from algorithms.clustersgd.scheduler import run as run_system
+from algorithms.clustersgd.sgd import ClusterSGD, GeneralSGD, StronglyConvexSGD
 from algorithms.schedule import InverseTime
-from algorithms.scheduler import System
-from algorithms.scheduler import run as run_system
 from algorithms.streams import stream
-from reproductions.clustersgd import descents, moments, plots
-from reproductions.clustersgd.descents import Descents
-from reproductions.clustersgd.moments import Array, Setting
+from reproductions.clustersgd import moments, plots
+from reproductions.clustersgd.descents import Descents, seeded
+from reproductions.clustersgd.moments import Array, Theorem1Constants
 from reproductions.clustersgd.schedules import Hears, LargestFirst, execute
-from reproductions.harness.decisions import Decision, agree, all_of, close, exactly, searched
-from reproductions.harness.figures import FigureFolder
-from reproductions.harness.plugin import decides
-from reproductions.harness.settings import Settings
-from reproductions.harness.statistics import Slope, increasing, slope_interval, within
-from reproductions.harness.store import Run
-from reproductions.harness.verdicts import Decider
+from reproductions.paper import (
+    Decider,
+    Decision,
+    FigureFolder,
+    Label,
+    Runs,
+    Settings,
+    Slope,
+    agree,
+    all_of,
+    close,
+    decides,
+    exactly,
+    increasing,
+    searched,
+    slope_interval,
+    within,
+)
 from reproductions.workloads.objectives import Gaussian, Quadratic
 
 n, T, D = 8, 48, 256
 MESSAGES = (1, 2, 4, 8)  # N
 FAILURES = (0, 4, 7)
-NOISY = Setting(1.0, 1.0, 1.0, 1.0, 2.0, 1.0)
+NOISY = Theorem1Constants(1.0, 1.0, 1.0, 1.0, 2.0, 1.0)
 FAR = [2**k for k in range(9, 18)]  # T: the term in sigma^2/(NT) leads
 
 
-def experiments(settings: Settings) -> list[Descents]:
-    """Return algorithm 1 for every N, and with 0, 4 and 7 of 8 processes dying."""
-    found = []
+def experiments(settings: Settings) -> dict[Label, list[Descents]]:
+    """Return algorithm 1 for every N, and with 0, 4 and 7 of 8 processes dying: ("rate", N) and ("dying", f)."""
+    found: dict[Label, list[Descents]] = {}
     for N in MESSAGES:
-        found += descents.over_seeds(_descent("rate", N, moments.schedules(n, N)["uniform"], 0), settings.seeds)
+        found["rate", N] = seeded(_descent(N, moments.schedules(n, N)["uniform"], 0), settings.seeds)
     for f in FAILURES:
-        found += descents.over_seeds(_descent("dying", n - f, moments.dying(n, f), f), settings.seeds)
+        found["dying", f] = seeded(_descent(n - f, moments.dying(n, f), f), settings.seeds)
     return found
 
 
-def _descent(role: str, N: int, strategy: Strategy, f: int) -> Descents:
+def _descent(N: int, strategy: Strategy, f: int) -> Descents:
     algorithm = StronglyConvexSGD(Clusters.even(n, n // 2), T, N, NOISY.rate, f)
     noise = Gaussian(NOISY.sigma / sqrt(D))
-    return Descents(role, algorithm, strategy, Quadratic(1.0), noise, D, NOISY.distance / sqrt(D), Faults(f, f))
+    return Descents(algorithm, strategy, Quadratic(1.0), noise, D, NOISY.distance / sqrt(D), Faults(f, f))
 
 
 @decides("clustersgd-theorem1-external")
-def test_external(claim: Decider, runs: list[Run], figures: FigureFolder) -> None:
+def test_external(claim: Decider, runs: Runs[Descents], figures: FigureFolder) -> None:
     ratios = _ratios(moments.error, internal=False)
     plots.draw_theorem1(runs, NOISY, figures)
     search = searched(ratios, "schedules that look at no values, mu to L, T to 48")
@@ -63,7 +74,7 @@ def test_external(claim: Decider, runs: list[Run], figures: FigureFolder) -> Non
 
 
 @decides("clustersgd-theorem1-internal")
-def test_internal(claim: Decider, runs: list[Run]) -> None:
+def test_internal(claim: Decider, runs: Runs[Descents]) -> None:
     ratios = _ratios(moments.spread, internal=True)
     tighter = _ratios(moments.spread, internal=True, start=0.0)
     search = searched(
@@ -74,7 +85,7 @@ def test_internal(claim: Decider, runs: list[Run]) -> None:
 
 
 @decides("clustersgd-theorem1-simplified")
-def test_rates(claim: Decider, runs: list[Run]) -> None:
+def test_rates(claim: Decider, runs: Runs[Descents]) -> None:
     in_t = _slope(FAR, [moments.group_errors(NOISY, 4, FAR[-1])[t] for t in FAR])
     in_n = _slope(MESSAGES, [moments.group_errors(NOISY, N, FAR[-1])[-1] for N in MESSAGES])
     text = f"slope {in_t.interval.estimate:.4f} in T, {in_n.interval.estimate:.4f} in N"
@@ -95,10 +106,10 @@ def test_iterations(claim: Decider) -> None:
 
 
 @decides("clustersgd-any-failures")
-def test_any_failures(claim: Decider, runs: list[Run]) -> None:
+def test_any_failures(claim: Decider, runs: Runs[Descents]) -> None:
     outputs, wanted, ratios = [], [], []
-    for run, group in descents.by_setting(runs, "dying").items():
-        f = run.algorithm.failures
+    for f in FAILURES:
+        group = runs["dying", f]
         outputs += [r.final("outputs") for r in group]
         wanted += [n - f] * len(group)
     for f in range(n):
@@ -107,17 +118,19 @@ def test_any_failures(claim: Decider, runs: list[Run]) -> None:
         ratios += [e / NOISY.theorem1(t, n - f) for t, e in enumerate(errors[1:], 1)]
     search = searched(ratios, "0 to 7 of 8 processes die in their broadcasts, N = n - f")
     text = f"{max(ratios):.3f} of the bound at worst, all survivors have outputs"
-    claim.decide(all_of(search, exactly(outputs, wanted), _follows(runs, "dying")), text, runs)
+    claim.decide(
+        all_of(search, exactly(outputs, wanted), _follows(runs.only(*(("dying", f) for f in FAILURES)))), text, runs
+    )
 
 
 @decides("clustersgd-larger-N-better")
-def test_larger_n(claim: Decider, runs: list[Run]) -> None:
-    groups = {run.algorithm.messages: group for run, group in descents.by_setting(runs, "rate").items()}
-    falling = increasing([[-r.final("mean_error") for r in groups[N]] for N in MESSAGES], paired=False)
+def test_larger_n(claim: Decider, runs: Runs[Descents]) -> None:
+    rates = runs.only(*(("rate", N) for N in MESSAGES))
+    falling = increasing([-np.array(errors) for errors in rates.final("mean_error").values()], paired=False)
     exact = [moments.group_errors(NOISY, N, T)[-1] for N in MESSAGES]
-    decision = all_of(falling, exactly(np.diff(exact) < 0, [True] * 3), _follows(runs, "rate"))
-    means = [float(np.mean([r.final("mean_error") for r in groups[N]])) for N in MESSAGES]
-    claim.decide(decision, f"error {', '.join(f'{m:.4f}' for m in means)} for N = 1, 2, 4, 8", runs)
+    decision = all_of(falling, exactly(np.diff(exact) < 0, [True] * 3), _follows(rates))
+    means = [float(np.mean(errors)) for errors in rates.final("mean_error").values()]
+    claim.decide(decision, f"error {', '.join(f'{m:.4f}' for m in means)} for N = 1, 2, 4, 8", rates)
 
 
 @decides("clustersgd-max-acceleration")
@@ -148,7 +161,10 @@ def test_processes_not_clusters(claim: Decider) -> None:
     decision = all_of(
         agree(same, rtol=1e-9), agree(batch, rtol=1e-9), close(errors, [errors[0]] * 3, rtol=1e-3, atol=0)
     )
-    claim.decide(decision, "the same parameters for m = 1, 2, 4 and 8 clusters; error as 1/N for N = n = 2, 4, 8")
+    off = max(float(np.abs(np.subtract(*pair)).max()) for pair in same)
+    scaled = f"{min(errors):.5g} to {max(errors):.5g}"
+    text = f"parameters of m = 1, 2, 4 and 8 clusters {off:.1g} apart; N times the error {scaled}"
+    claim.decide(decision, text)
 
 
 # ---------------------------------------------------------------------------------------------------- measurement
@@ -157,12 +173,12 @@ def test_processes_not_clusters(claim: Decider) -> None:
 def _ratios(measure: Callable[[Array], Array], internal: bool, start: float | None = None) -> list[float]:
     """Return exact moments over the bounds of Theorem 1; with start 0, over the bound without its first term."""
     settings = [
-        Setting(mu, 1.0, sigma, distance, beta / mu, max(beta / mu - 1, 0.01) + slack)
+        Theorem1Constants(mu, 1.0, sigma, distance, beta / mu, max(beta / mu - 1, 0.01) + slack)
         for mu, beta, slack in product((1.0, 0.1), (1.1, 2.0, 8.0), (0.0, 5.0))
         for sigma, distance in ((1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
     ]
     cases = [(s, h) for s in settings for h in (s.mu, s.lipschitz) if s.sigma or start is None]
-    bounded = [s if start is None else Setting(s.mu, 1.0, s.sigma, start, s.beta, s.gamma) for s, _ in cases]
+    bounded = [s if start is None else Theorem1Constants(s.mu, 1.0, s.sigma, start, s.beta, s.gamma) for s, _ in cases]
     ratios: list[float] = []
     for N in MESSAGES:
         for strategy in moments.schedules(n, N).values():
@@ -173,10 +189,11 @@ def _ratios(measure: Callable[[Array], Array], internal: bool, start: float | No
     return ratios
 
 
-def _follows(runs: list[Run], *roles: str) -> Decision:
+def _follows(runs: Runs[Descents]) -> Decision:
     """Decide whether runs with random gradients have the exact expectations."""
     decisions = []
-    for run, group in descents.by_setting(runs, *roles).items():
+    for label, group in runs.items():
+        run = runs.experiment(label)
         N, f = run.algorithm.messages, run.algorithm.failures
         c = moments.moments(moments.observe(n, N, T, run.strategy, f=f), [(NOISY, 1.0)])[-1]
         exact = float(np.nanmean(np.diagonal(c[0])))
@@ -191,7 +208,7 @@ def _with_sight(seeds: int = 4) -> float:
     for seed in range(seeds):
         noise = stream(seed, "clustersgd/sight").standard_normal((n, T + 1, 1))
         processes = [algorithm.process(i, np.ones(1), _noisy(noise)) for i in range(n)]
-        done = run_system(System(algorithm.clusters, processes), LargestFirst(uniform(seed)), record=False)
+        done = run_system(System(algorithm.clusters, processes), LargestFirst(uniform(seed)).choose, record=False)
         total += max(float(x @ x) for x in done.outputs.values())
     return total / seeds / NOISY.theorem1(T, 1)
 
@@ -234,9 +251,9 @@ def _broadcasts(N: int) -> int:
     return len(done.history.sent)
 
 
-def _group_spread(s: Setting, N: int, last: int) -> Array:
+def _group_spread(s: Theorem1Constants, N: int, last: int) -> Array:
     """Return E |x_i - x_j|^2 of two groups that never hear each other: twice the variance."""
-    still = Setting(s.mu, s.lipschitz, s.sigma, 0.0, s.beta, s.gamma)
+    still = Theorem1Constants(s.mu, s.lipschitz, s.sigma, 0.0, s.beta, s.gamma)
     return 2 * moments.group_errors(still, N, last)
 
 

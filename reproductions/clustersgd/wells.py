@@ -14,11 +14,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from algorithms.adversaries import Faults
-from algorithms.cluster_model import Clusters, Process, Vector
-from algorithms.clustersgd import StronglyConvexSGD
+from algorithms.clustersgd.adversaries import Faults
+from algorithms.clustersgd.model import Clusters, Process, Vector
+from algorithms.clustersgd.scheduler import Execution
+from algorithms.clustersgd.sgd import StronglyConvexSGD
 from algorithms.schedule import Constant
-from algorithms.scheduler import Execution
 from algorithms.streams import stream
 from reproductions.clustersgd.schedules import Death, Groups, Hears, execute
 
@@ -28,7 +28,7 @@ RADIUS = 0.8  # alpha = beta
 
 
 @dataclass(frozen=True)
-class Slope:
+class WellSlope:
     """Q' of two wells, or of one well, x^2/2."""
 
     wells: int
@@ -53,7 +53,7 @@ def bottom() -> float:
 
 
 @cache
-def law(slope: Slope, steps: int = STEPS) -> Array:
+def law(slope: WellSlope, steps: int = STEPS) -> Array:
     """Return x_{T+1} of sequential SGD from 0 on all 2^T paths, which are equally likely."""
     x = np.zeros(1)
     for _ in range(steps):
@@ -62,7 +62,7 @@ def law(slope: Slope, steps: int = STEPS) -> Array:
     return x
 
 
-def split(slope: Slope) -> Split:
+def split(slope: WellSlope) -> Split:
     """Return gamma and p for S_1 = {w}, S_2 = {-w} and alpha = beta = RADIUS, by the exact law."""
     w, x = bottom(), law(slope)
     right, left = (abs(x - w) <= RADIUS).mean(), (abs(x + w) <= RADIUS).mean()
@@ -74,7 +74,7 @@ def halves(n: int) -> Groups:
     return tuple((0,) if i < n // 2 else (n // 2,) for i in range(n))
 
 
-def partition(slope: Slope, n: int, trials: int, dead: tuple[int, ...] = (), seed: int = 0) -> Execution:
+def partition(slope: WellSlope, n: int, trials: int, dead: tuple[int, ...] = (), seed: int = 0) -> Execution:
     """Run algorithm 1 from 0 on n processes in two clusters, partitioned, N = 1.
 
     Trials lie side by side as coordinates: algorithm 1 and Q treat each on its own. `dead` crash before they send.
@@ -88,7 +88,7 @@ def partition(slope: Slope, n: int, trials: int, dead: tuple[int, ...] = (), see
     return execute(algorithm.clusters, process, strategy, seed, Faults(len(dead), 1))
 
 
-def noisy(slope: Slope, seed: int) -> Callable[[int, int, Vector], Vector]:
+def noisy(slope: WellSlope, seed: int) -> Callable[[int, int, Vector], Vector]:
     """Return stochastic gradients: Q' and a kick to either side."""
 
     def gradient(i: int, t: int, x: Vector) -> Vector:
@@ -98,6 +98,6 @@ def noisy(slope: Slope, seed: int) -> Callable[[int, int, Vector], Vector]:
     return gradient
 
 
-def apart_over_time(slope: Slope, steps: int = STEPS) -> list[float]:
+def apart_over_time(slope: WellSlope, steps: int = STEPS) -> list[float]:
     """Return E |x_a - x_b|^2 after 1..T iterations for two halves that never hear each other: twice the variance."""
     return [2 * float(law(slope, t).var()) for t in range(1, steps + 1)]

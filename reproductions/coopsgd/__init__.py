@@ -1,1 +1,1 @@
-"""Reproductions of Wang & Joshi, "Cooperative SGD: A Unified Framework" (arXiv 1808.07576)."""
+"""Reproductions of the paper ``coopsgd``, whose title stands in ``reproductions/papers.yaml``."""

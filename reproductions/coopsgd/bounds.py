@@ -1,7 +1,7 @@
 """The bounds of sections 4 to 6 and of the appendices, as printed, and the step sizes that they allow.
 
-Everything is a function of a `Setting` and of eta, with eta_eff = m eta/(m+v). The left-hand side of a condition on the
-step size is a polynomial in eta, p eta + q eta^2 <= 1, held as a `Condition`.
+Everything is a function of `Assumptions` and of eta, with eta_eff = m eta/(m+v). The left-hand side of a condition on
+the step size is a polynomial in eta, p eta + q eta^2 <= 1, held as a `Condition`.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from algorithms.cooperative import CooperativeSGD
+from algorithms.coopsgd.cooperative import CooperativeSGD
 from algorithms.topology import zeta
 
 
-class Setting(NamedTuple):
+class Assumptions(NamedTuple):
     """What the bounds depend on; gap is F(u_1) - F_inf, the noise is E |g - grad F|^2 <= beta |grad F|^2 + sigma^2."""
 
     m: int
@@ -39,12 +39,12 @@ class Setting(NamedTuple):
         return self.columns * self.tau / (1 - self.zeta)
 
 
-def setting(
+def assumptions(
     algorithm: CooperativeSGD, lipschitz: float = 1.0, sigma: float = 1.0, gap: float = 0.0, beta: float = 0.0
-) -> Setting:
-    """Return the setting of an algorithm on an objective."""
+) -> Assumptions:
+    """Return what the bounds depend on for an algorithm on an objective."""
     second = zeta(algorithm.W)
-    return Setting(algorithm.workers, algorithm.v, algorithm.tau, second, lipschitz, sigma, gap, beta)
+    return Assumptions(algorithm.workers, algorithm.v, algorithm.tau, second, lipschitz, sigma, gap, beta)
 
 
 # ------------------------------------------------------------------------------------------------------------ bounds
@@ -66,13 +66,13 @@ def alternative_error(tau: ArrayLike, zeta: ArrayLike) -> NDArray[np.float64]:
     return network_error(tau, zeta) + 2
 
 
-def synchronous(s: Setting, eta: float, steps: float) -> float:
+def synchronous(s: Assumptions, eta: float, steps: float) -> float:
     """Return the first two terms of (17), (26) and (28): fully synchronous SGD with eta_eff."""
     effective = eta / s.columns
     return 2 * s.gap / (effective * steps) + effective * s.lipschitz * s.sigma**2 / s.m
 
 
-def theorem1(s: Setting, eta: float, steps: float = inf, *, alternative: bool = False) -> float:
+def theorem1(s: Assumptions, eta: float, steps: float = inf, *, alternative: bool = False) -> float:
     """Return the right-hand side of (17), for K = inf of (18); (139) is the same for any beta."""
     effective = eta / s.columns
     error = alternative_error if alternative else network_error
@@ -80,28 +80,28 @@ def theorem1(s: Setting, eta: float, steps: float = inf, *, alternative: bool = 
     return synchronous(s, eta, steps) + scale * float(error(s.tau, s.zeta))
 
 
-def lemma3(s: Setting, eta: float, steps: float, consensus: float) -> float:
+def lemma3(s: Assumptions, eta: float, steps: float, consensus: float) -> float:
     """Return the right-hand side of (33), given the mean of E |X_k (I-J)|_F^2."""
     return synchronous(s, eta, steps) + s.lipschitz**2 * consensus / s.m
 
 
-def theorem2(s: Setting, eta: float, steps: float = inf) -> float:
+def theorem2(s: Assumptions, eta: float, steps: float = inf) -> float:
     """Return the right-hand side of (21)."""
     effective = eta / s.columns
     return synchronous(s, eta, steps) + (effective * s.lipschitz * s.sigma) ** 2 * (s.m + 1) / 2
 
 
-def corollary2(s: Setting, eta: float, steps: float = inf) -> float:
+def corollary2(s: Assumptions, eta: float, steps: float = inf) -> float:
     """Return the right-hand side of (26)."""
     return synchronous(s, eta, steps) + (eta * s.lipschitz * s.sigma) ** 2 * (s.tau - 1)
 
 
-def corollary3(s: Setting, eta: float, steps: float = inf) -> float:
+def corollary3(s: Assumptions, eta: float, steps: float = inf) -> float:
     """Return the right-hand side of (28)."""
     return synchronous(s, eta, steps) + (eta * s.lipschitz * s.sigma) ** 2 * 2 * s.zeta**2 / (1 - s.zeta**2)
 
 
-def eq113(s: Setting, eta: float, steps: int, squared_gradients: float) -> float:
+def eq113(s: Assumptions, eta: float, steps: int, squared_gradients: float) -> float:
     """Return the right-hand side of (113), given sum_k E |grad F(X_k)|_F^2."""
     noise = steps * s.m * s.sigma**2 * float(network_error(s.tau, s.zeta))
     return eta**2 * (noise + 2 * s.beta * s.tau / (1 - s.zeta**2) * squared_gradients)
@@ -126,7 +126,7 @@ class Condition(NamedTuple):
         return 2 / (self.linear + sqrt(self.linear**2 + 4 * self.quadratic))
 
 
-def eq16(s: Setting) -> Condition:
+def eq16(s: Assumptions) -> Condition:
     """Return the condition of Theorem 1."""
     effective = 1 / s.columns
     return Condition(effective * s.lipschitz, 5 * (effective * s.lipschitz * s.reach) ** 2)
@@ -139,7 +139,7 @@ def bracket(tau: ArrayLike, zeta: ArrayLike) -> NDArray[np.float64]:
     return result
 
 
-def eq138(s: Setting) -> Condition:
+def eq138(s: Assumptions) -> Condition:
     """Return the condition under which (139) holds, for any beta."""
     smooth, z = s.lipschitz / s.columns, s.zeta
     noise = 2 * s.lipschitz**2 * s.beta * s.tau / (1 - z**2)
@@ -147,12 +147,12 @@ def eq138(s: Setting) -> Condition:
     return Condition(smooth * (s.beta / s.m + 1), noise + drift)
 
 
-def corollary2_condition(s: Setting) -> Condition:
+def corollary2_condition(s: Assumptions) -> Condition:
     """Return the condition of Corollary 2."""
     return Condition(s.lipschitz, s.lipschitz**2 * s.tau * (s.tau - 1))
 
 
-def eq27(s: Setting) -> Condition:
+def eq27(s: Assumptions) -> Condition:
     """Return the condition of Corollary 3."""
     z = s.zeta
     return Condition(s.lipschitz, s.lipschitz**2 * 2 * z / (1 - z) * (z / (1 + z) + 1 / (1 - z)))
@@ -161,27 +161,27 @@ def eq27(s: Setting) -> Condition:
 # ---------------------------------------------------------------------------------------------------- finite horizon
 
 
-def corollary1_step(s: Setting, steps: float) -> float:
+def corollary1_step(s: Assumptions, steps: float) -> float:
     """Return eta of Corollary 1; eta_eff is that of section 5.1."""
     return (s.m + s.v) / (s.lipschitz * s.m) * sqrt(s.m / steps)
 
 
-def corollary1(s: Setting, steps: float) -> float:
+def corollary1(s: Assumptions, steps: float) -> float:
     """Return the right-hand side of (19)."""
     leading = (2 * s.lipschitz * s.gap + s.sigma**2) / sqrt(s.m * steps)
     return leading + s.m / steps * s.columns**2 * float(network_error(s.tau, s.zeta)) * s.sigma**2
 
 
-def corollary1_second(s: Setting, steps: float) -> float:
+def corollary1_second(s: Assumptions, steps: float) -> float:
     """Return the second bound of Corollary 1."""
     return 2 * (s.lipschitz * s.gap + s.sigma**2) / sqrt(s.m * steps)
 
 
-def eq147(s: Setting) -> float:
+def eq147(s: Assumptions) -> float:
     """Return the smallest K of the first part of Corollary 1."""
     return 10 * s.m * s.reach**2
 
 
-def eq153(s: Setting) -> float:
+def eq153(s: Assumptions) -> float:
     """Return the smallest K of the second part of Corollary 1."""
     return (s.m + s.v) ** 2 * s.m * s.reach**2

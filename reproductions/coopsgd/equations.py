@@ -1,4 +1,4 @@
-"""The paper's own update equations (2) to (6) and (10), and the algorithms of `algorithms.cooperative` beside them.
+"""The paper's own update equations (2) to (6) and (10), and the algorithms of `cooperative` beside them.
 
 Everything here is a multiple of a power of two and stays within 53 bits: float64 computes it without rounding.
 """
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from algorithms.cooperative import CooperativeSGD
+from algorithms.coopsgd.cooperative import CooperativeSGD
 from algorithms.world import World
 
 M, D, STEPS, ETA = 4, 3, 6, 0.25

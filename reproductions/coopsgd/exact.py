@@ -21,12 +21,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from algorithms.cooperative import CooperativeSGD
+from algorithms.coopsgd.cooperative import CooperativeSGD
+from algorithms.topology import Matrix, value
 
 Array = NDArray[np.float64]
 
 
-class Quadratic(NamedTuple):
+class Parabola(NamedTuple):
     """h, sigma, beta, and |x_1|^2; the gap F(u_1) - F_inf is h/2 |x_1|^2."""
 
     curvature: float
@@ -40,7 +41,7 @@ class Quadratic(NamedTuple):
         return self.curvature / 2 * self.start
 
 
-class Means(NamedTuple):
+class ExactMeans(NamedTuple):
     """Means over k = 1..K of E |grad F(u_k)|^2, E |X_k (I-J)|_F^2 and E |grad F(X_k)|_F^2."""
 
     gradient: float
@@ -49,7 +50,7 @@ class Means(NamedTuple):
 
 
 @cache
-def expected(algorithm: CooperativeSGD, eta: float, problem: Quadratic, steps: int) -> Means:
+def expected(algorithm: CooperativeSGD, eta: float, problem: Parabola, steps: int) -> ExactMeans:
     """Return the exact means over the first `steps` iterations, of which there can be billions.
 
     The recursion is linear in (vec S, 1, running sums): a power of the map of a whole period does it.
@@ -60,10 +61,10 @@ def expected(algorithm: CooperativeSGD, eta: float, problem: Quadratic, steps: i
     whole = np.linalg.matrix_power(local, rest) @ np.linalg.matrix_power(period, periods)
     n = len(algorithm.weights)
     start = np.concatenate([np.full(n * n, problem.start), [1.0], np.zeros(3)])
-    return Means(*((whole @ start)[-3:] / steps).tolist())
+    return ExactMeans(*((whole @ start)[-3:] / steps).tolist())
 
 
-def moments(algorithm: CooperativeSGD, eta: float, problem: Quadratic, steps: int) -> Iterator[Array]:
+def moments(algorithm: CooperativeSGD, eta: float, problem: Parabola, steps: int) -> Iterator[Array]:
     """Yield S_1, ..., S_K, each (m+v, m+v)."""
     local, mixing = (_step(algorithm, eta, problem, averages) for averages in (False, True))
     n = len(algorithm.weights)
@@ -73,13 +74,26 @@ def moments(algorithm: CooperativeSGD, eta: float, problem: Quadratic, steps: in
         state = (mixing if k % algorithm.tau == 0 else local) @ state
 
 
-def floor(algorithm: CooperativeSGD, eta: float, problem: Quadratic, steps: int = 1 << 20) -> Means:
+def floor(algorithm: CooperativeSGD, eta: float, problem: Parabola, steps: int = 1 << 20) -> ExactMeans:
     """Return the means over the second half of many iterations: what is left of them for K = inf."""
     whole, first = (expected(algorithm, eta, problem, k) for k in (2 * steps * algorithm.tau, steps * algorithm.tau))
-    return Means(*(2 * np.array(whole) - np.array(first)).tolist())
+    return ExactMeans(*(2 * np.array(whole) - np.array(first)).tolist())
 
 
-def _step(algorithm: CooperativeSGD, eta: float, problem: Quadratic, averages: bool) -> Array:
+def network_error(m: int, mixing: Matrix) -> float:
+    """Return the exact network error on a flat objective for K = inf, over eta^2 sigma^2; tau = 1, v = n - m."""
+    algorithm = CooperativeSGD(1, value(mixing), len(mixing) - m)
+    return floor(algorithm, 1.0, Parabola(0.0), 1 << 12).consensus / m
+
+
+def network_error_by_eigenvalues(m: int, mixing: Matrix) -> float:
+    """Return the same from eigenvalues and eigenvectors; only workers, the first m rows, have noise."""
+    eigenvalues, vectors = np.linalg.eigh(mixing)
+    squares = eigenvalues[:-1] ** 2
+    return float((vectors[:m, :-1] ** 2).sum(axis=0) @ (squares / (1 - squares))) / m
+
+
+def _step(algorithm: CooperativeSGD, eta: float, problem: Parabola, averages: bool) -> Array:
     """Return one iteration as a matrix on (vec S, 1, sums); sums are taken before it."""
     n, h = len(algorithm.weights), problem.curvature
     identity = np.eye(n)

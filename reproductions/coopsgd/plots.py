@@ -2,56 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
-from algorithms.cooperative import CooperativeSGD
-from reproductions.coopsgd.times import VGG16, calibrated, fitted_latency_share, iteration_seconds
-from reproductions.harness.figures import curves, draw
-from reproductions.harness.store import Run
-from reproductions.harness.training import Training
+from algorithms.coopsgd.cooperative import CooperativeSGD
+from reproductions.coopsgd.floors import LOSS, OWN
+from reproductions.coopsgd.time_model import VGG16, calibrated, fitted_latency_share, iteration_seconds
+from reproductions.experiments.training import Training
+from reproductions.paper import Label, Runs, draw
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MODEL = "VGG-16"
 TITLES = {
-    "mean_train_loss": "training loss of the average",
+    LOSS: "training loss of the average",
+    OWN: "training loss of the workers' own models",
     "mean_test_accuracy": "test accuracy of the average",
     "discrepancy": "mean |x_i - z|^2",
+    "consensus": "mean |x_i - mean|^2",
 }
 TIME = "modelled time (compute time of an epoch = 1)"
 
+Parameters = Callable[[Label], Mapping[str, object]]
+"""Columns of a frame that say what a label stands for."""
 
-def by_label(
-    runs: Sequence[Run], members: Mapping[str, CooperativeSGD], metric: str, lr: float | None = None
-) -> pd.DataFrame:
-    """Return the curves of a metric under the labels of members, of one step size if it is given.
+
+def tidy(runs: Runs[Training], metric: str, parameters: Parameters) -> pd.DataFrame:
+    """Return a metric over epochs, with a column for each parameter that a label stands for.
 
     The column ``time`` is modelled from ``step``, the finished epochs: compute plus communication of a VGG-16 over the
-    link that the paper's two savings fix (see `times`), in units of the compute time of an epoch.
+    link that the paper's two savings fix (see `time_model`), in units of the compute time of an epoch. The model knows
+    cooperative SGD alone: of another algorithm the time is missing.
     """
-    compute, link = calibrated(fitted_latency_share())
     frames = []
-    for label, member in members.items():
-        mine = [run for run in runs if _belongs(run, member, lr)]
-        frame = curves(mine, [label] * len(mine), metric)
-        frames.append(frame.assign(time=frame["step"] * iteration_seconds(member, VGG16, compute, link) / compute))
+    for label in runs:
+        frame = runs.only(label).curves(metric).drop(columns="label")
+        member = runs.experiment(label).algorithm
+        seconds = relative_seconds(member) if isinstance(member, CooperativeSGD) else np.nan
+        frames.append(frame.assign(**parameters(label), time=frame["step"] * seconds))  # type: ignore[arg-type]
     return pd.concat(frames, ignore_index=True)
 
 
-def panel(axis: Axes, frame: pd.DataFrame, over: str = "step", log: bool = True) -> None:
-    """Draw curves over epochs (``step``) or modelled time (``time``)."""
-    draw(axis, frame.assign(step=frame[over]))
+def relative_seconds(member: CooperativeSGD) -> float:
+    """Return the modelled seconds of an iteration over those of its compute, on the cluster of the paper."""
+    compute, link = calibrated(fitted_latency_share())
+    return iteration_seconds(member, VGG16, compute, link) / compute
+
+
+def panel(axis: Axes, frame: pd.DataFrame, label: pd.Series[str], over: str = "step", log: bool = True) -> None:
+    """Draw the curves of a frame, named by `label`, over epochs (``step``) or modelled time (``time``)."""
+    draw(axis, frame.assign(step=frame[over], label=label))
     xlabel = "epoch" if over == "step" else TIME
     metric = str(frame["metric"].iloc[0])
     axis.set(xlabel=xlabel, ylabel=TITLES[metric], yscale="log" if log else "linear")
     axis.legend(fontsize=7)
-
-
-def _belongs(run: Run, member: CooperativeSGD, lr: float | None) -> bool:
-    experiment = run.experiment
-    assert isinstance(experiment, Training)
-    return experiment.algorithm == member and (lr is None or experiment.schedule.lr(0) == lr)

@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from math import pi
+from typing import NamedTuple
 
 import numpy as np
 
-from algorithms import cooperative as co
-from algorithms.cooperative import CooperativeSGD
-from algorithms.elastic import best_alpha
+from algorithms.coopsgd import cooperative as co
+from algorithms.coopsgd.cooperative import CooperativeSGD
+from algorithms.coopsgd.elastic import best_alpha
 from algorithms.network import Lossless
 from algorithms.schedule import Constant
 from algorithms.topology import Matrix, lazy, ring, uniform, value
-from reproductions.coopsgd import bounds
-from reproductions.coopsgd.bounds import Condition, Setting
+from reproductions.coopsgd import bounds, exact
+from reproductions.coopsgd.bounds import Assumptions, Condition
 from reproductions.coopsgd.exact import Array
-from reproductions.harness.descent import Descent, over_seeds, repeat
-from reproductions.harness.settings import Settings
-from reproductions.harness.store import Run
+from reproductions.experiments.descent import Descent, seeded
+from reproductions.paper import Decision, Run, Settings, all_of, at_most_one, searched, within
 from reproductions.workloads.objectives import Gaussian, Objective, Quadratic, Rare, Relative, Waves
 
 LONGER = {"smoke": 1, "small": 8, "paper": 64}
@@ -76,36 +76,45 @@ CIRCLED = {
 }
 
 
+class Cell(NamedTuple):
+    """A member of the family on an objective, at a share of the largest step size that a condition allows."""
+
+    member: str
+    problem: str
+    share: float
+
+
+WAVES = [Cell(member, "waves", 0.98) for member in MEMBERS]
+BOWLS = [Cell(member, "bowl", share) for member in PLAIN for share in (0.1, 0.98)]
+HILLTOPS = [Cell(member, "hilltop", 0.98) for member in DESIGNS]
+GRID = [*WAVES, *BOWLS, *HILLTOPS]  # at step sizes of (16)
+NOISY = [Cell(member, problem, 1.0) for member in PLAIN for problem in NOISIER]  # at those of (138)
+
+
 def descent(
-    role: str, algorithm: CooperativeSGD, problem: tuple[Objective, Gaussian], eta: float, steps: int, d: int = 256
+    algorithm: CooperativeSGD, problem: tuple[Objective, Gaussian], eta: float, steps: int, d: int = 256
 ) -> Descent:
     """Return the run of an algorithm on an objective."""
     objective, noise = problem
-    return Descent(role, algorithm, algorithm.workers, d, steps, 0, Lossless(), objective, noise, Constant(eta))
+    return Descent(algorithm, algorithm.workers, d, steps, 0, Lossless(), objective, noise, Constant(eta))
 
 
-def grid(settings: Settings) -> list[Descent]:
+def grid(settings: Settings) -> dict[Cell, list[Descent]]:
     """Return every member on waves at nearly the largest step size of (16), and some on other objectives."""
-    cells = [("waves", member, 0.98, 16) for member in MEMBERS]
-    cells += [("bowl", member, share, 16) for member in PLAIN for share in (0.1, 0.98)]
-    cells += [("hilltop", member, 0.98, 16) for member in DESIGNS]
-    longer = LONGER[settings.scale]
-    drafts = [_within(bounds.eq16, member, name, share, longer * steps) for name, member, share, steps in cells]
-    return [run for draft in drafts for run in repeat(draft, settings.seeds)]
+    steps = 16 * LONGER[settings.scale]
+    return {cell: seeded(_within(bounds.eq16, cell, steps), settings.seeds) for cell in GRID}
 
 
-def noisier(settings: Settings) -> list[Descent]:
+def noisier(settings: Settings) -> dict[Cell, list[Descent]]:
     """Return members on problems with beta > 0 at the largest step size of (138)."""
     steps = 8 * LONGER[settings.scale]
-    drafts = [_within(bounds.eq138, member, name, 1.0, steps) for member in PLAIN for name in NOISIER]
-    return [run for draft in drafts for run in repeat(draft, settings.seeds)]
+    return {cell: seeded(_within(bounds.eq138, cell, steps), settings.seeds) for cell in NOISY}
 
 
-def _within(
-    condition: Callable[[Setting], Condition], algorithm: str, problem: str, fraction: float, steps: int
-) -> Descent:
-    draft = descent(f"{algorithm} on {problem}", MEMBERS[algorithm], (PROBLEMS | NOISIER)[problem], 1.0, steps, d=64)
-    return replace(draft, schedule=Constant(fraction * condition(setting(draft)).largest))
+def _within(condition: Callable[[Assumptions], Condition], cell: Cell, steps: int) -> Descent:
+    d = 512 if cell.problem.startswith("bowl") else 64  # so many that 8 runs are within 5 % of what is exact there
+    draft = descent(MEMBERS[cell.member], (PROBLEMS | NOISIER)[cell.problem], 1.0, steps, d)
+    return replace(draft, schedule=Constant(cell.share * condition(assumptions(draft)).largest))
 
 
 def member(run: Descent) -> CooperativeSGD:
@@ -114,11 +123,10 @@ def member(run: Descent) -> CooperativeSGD:
     return run.algorithm
 
 
-def setting(run: Descent) -> Setting:
-    """Return the setting of an experiment."""
+def assumptions(run: Descent) -> Assumptions:
+    """Return what the bounds depend on in an experiment."""
     constants, noise = run.objective.constants(run.nodes, run.d), run.noise
-    beta = noise.beta if isinstance(noise, Relative) else 0.0
-    return bounds.setting(member(run), constants.lipschitz, noise.sigma(run.d), constants.gap, beta)
+    return bounds.assumptions(member(run), constants.lipschitz, noise.sigma(run.d), constants.gap, _beta(noise))
 
 
 def eta(run: Descent) -> float:
@@ -126,12 +134,58 @@ def eta(run: Descent) -> float:
     return run.schedule.lr(0)
 
 
-def measured(group: Sequence[Run], metric: str, steps: int) -> Array:
-    """Return the mean of a metric over k = 1..steps in every run."""
-    return np.array(over_seeds(group, metric, steps))
-
-
 def whole_periods(run: Descent) -> Iterable[int]:
     """Yield the logged K that the communication period divides."""
     tau = member(run).tau
     return (k for k in {*(2**i for i in range(run.steps.bit_length())), run.steps} if k % tau == 0)
+
+
+# ------------------------------------------------------------------------------------------------------ what is found
+
+Group = Sequence[Run[Descent]]  # the runs of one label, by seed
+
+
+def measured(group: Group, metric: str, steps: int) -> Array:
+    """Return the mean of a metric over k = 1..steps in every run."""
+    return np.array([float(run.series(metric)[steps]) for run in group])
+
+
+def expected(run: Descent, steps: int) -> exact.ExactMeans:
+    """Return what `measured` is on average, for an experiment on a bowl or a flat objective."""
+    objective = run.objective
+    assert isinstance(objective, Quadratic)
+    start = run.d * objective.centre**2
+    problem = exact.Parabola(objective.curvature, run.noise.sigma(run.d), _beta(run.noise), start)
+    return exact.expected(member(run), eta(run), problem, steps)
+
+
+def follows(groups: Iterable[Group], by: float = 0.05) -> Decision:
+    """Decide that runs on bowls have the exact gradient and disagreement: what is exact is about what is run."""
+    return all_of(*(decision for group in groups for decision in _follows(group, by)))
+
+
+def _follows(group: Group, by: float) -> list[Decision]:
+    run = group[0].experiment
+    exact = expected(run, run.steps)
+    pairs = {"gradient": exact.gradient, "consensus": exact.consensus}
+    return [near(measured(group, metric, run.steps) / mean, by) for metric, mean in pairs.items()]
+
+
+def near(ratios: Array, by: float = 0.05) -> Decision:
+    """Decide that the mean ratio of runs to their exact expectation is 1 plus or minus `by`."""
+    return within(ratios, 1 - by, 1 + by, of="values" if np.ptp(ratios) == 0 else "seeds")
+
+
+def below_bound(ratios: Iterable[Array]) -> Decision:
+    """Decide that no mean ratio of measured to bound exceeds 1: see `at_most_one`, and the largest of those that no
+    seed changes, like the gradient at the common start.
+    """
+    samples = list(ratios)
+    fixed = [float(sample[0]) for sample in samples if np.ptp(sample) == 0]
+    random = [sample for sample in samples if np.ptp(sample) > 0]
+    parts = [searched(fixed, "those without randomness")] if fixed else []
+    return all_of(*([at_most_one(random)] if random else []), *parts)
+
+
+def _beta(noise: Gaussian) -> float:
+    return noise.beta if isinstance(noise, Relative) else 0.0

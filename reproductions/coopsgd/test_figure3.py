@@ -2,55 +2,55 @@
 
 from __future__ import annotations
 
-import numpy as np
+from functools import partial
+
 import pandas as pd
 
-from algorithms.cooperative import CooperativeSGD
-from reproductions.coopsgd.grids import curve, floors, gossip, periodic
-from reproductions.coopsgd.plots import MODEL, by_label, panel
-from reproductions.harness.figures import FigureFolder, name_of, panels
-from reproductions.harness.plugin import decides
-from reproductions.harness.settings import Settings
-from reproductions.harness.statistics import increasing
-from reproductions.harness.store import Run, select
-from reproductions.harness.training import Training
-from reproductions.harness.verdicts import Decider
+from algorithms.coopsgd.cooperative import periodic_averaging
+from reproductions.coopsgd.floors import LOSS, OWN, at_rest, floors, text, where_at_rest
+from reproductions.coopsgd.plots import MODEL, panel, tidy
+from reproductions.coopsgd.recipes import curve, gossip
+from reproductions.experiments.training import Training
+from reproductions.paper import Decider, FigureFolder, Label, Runs, Settings, decides, name_of, panels
 
 M = 8
-BY_TAU = periodic(M, 1, 4, 15, 50)
-BY_ZETA = {"zeta = 0": BY_TAU["tau = 1"], **gossip(M)}
-ALPHA = 0.05 / 2  # Bonferroni over the claims of the figure
+BY_TAU = {(tau, 0.0): periodic_averaging(M, tau) for tau in (1, 4, 15, 50)}
+BY_ZETA = {(1, 0.0): periodic_averaging(M, 1), **{(1, zeta): member for zeta, member in gossip().items()}}
+PANELS = {"(a)": list(BY_TAU), "(b)": list(BY_ZETA)}
+METRICS = {"averaged model": LOSS, "workers' own models": OWN}  # readings of "training loss"
 
 
-def experiments(settings: Settings) -> list[Training]:
-    """Return all curves; tau = 1 and zeta = 0 are the same runs."""
-    members = dict.fromkeys([*BY_TAU.values(), *BY_ZETA.values()])
-    return [training for member in members for training in curve(settings, member)]
+def experiments(settings: Settings) -> dict[tuple[int, float], list[Training]]:
+    """Return the curves by (tau, zeta), the circled points of figure 2."""
+    return {circled: curve(settings, member) for circled, member in (BY_TAU | BY_ZETA).items()}
 
 
-def _decide(claim: Decider, settings: Settings, runs: list[Run], members: dict[str, CooperativeSGD]) -> None:
-    groups = [floors(select(runs, curve(settings, member))) for member in members.values()]
-    used = [run for member in members.values() for run in select(runs, curve(settings, member))]
-    text = " ".join(f"{np.mean(group):.4f}" for group in groups)
-    claim.decide(increasing(groups, alpha=ALPHA, diverged_fails=True), text, used)
+@decides("coopsgd-fig3-tau", "coopsgd-fig3-zeta")
+def test_the_floor_rises(claim: Decider, runs: Runs[Training]) -> None:
+    assert claim.claim.trend is not None
+    assert claim.claim.trend.rises is not None
+    labels = claim.claim.trend.rises
+    used, readings, found = runs.only(*labels), {}, []
+    for reading, metric in METRICS.items():
+        heights = {label: floors(group, metric) for label, group in used.items()}
+        readings[reading] = where_at_rest(at_rest(used, *labels, metric=metric), partial(claim.follows, heights))
+        found.append(f"{reading} {text(list(heights.values()))}")
+    claim.decide_readings(readings, "; ".join(found), runs=used)
 
 
-@decides("coopsgd-fig3-tau")
-def test_loss_rises_with_tau(claim: Decider, settings: Settings, runs: list[Run]) -> None:
-    _decide(claim, settings, runs, BY_TAU)
-
-
-@decides("coopsgd-fig3-zeta")
-def test_loss_rises_with_zeta(claim: Decider, settings: Settings, runs: list[Run]) -> None:
-    _decide(claim, settings, runs, BY_ZETA)
-
-
-def test_figure3(settings: Settings, runs: list[Run], figures: FigureFolder) -> None:
-    figure, axes = panels(2, epochs=True)
+def test_figure3(settings: Settings, runs: Runs[Training], figures: FigureFolder) -> None:
     frames = []
-    for axis, members, title in zip(axes, (BY_TAU, BY_ZETA), ("(a) zeta = 0", "(b) tau = 1"), strict=True):
-        frames.append(by_label(runs, members, "mean_train_loss").assign(panel=title))
-        panel(axis, frames[-1])
-        axis.set_title(title)
-    figure.suptitle(f"{M} workers, {name_of(settings, MODEL, runs)}", fontsize=10)
-    figures.save("figure3", figure, pd.concat(frames))
+    for metric in METRICS.values():
+        figure, axes = panels(2, epochs=True)
+        for axis, (title, labels) in zip(axes, PANELS.items(), strict=True):
+            frame = tidy(runs.only(*labels), metric, _parameters).assign(panel=title)
+            panel(axis, frame, "tau = " + frame["tau"].astype(str) + ", zeta = " + frame["zeta"].astype(str))
+            axis.set_title(title)
+            frames.append(frame)
+        figure.suptitle(f"{M} workers, {name_of(settings, MODEL, runs.all)}")
+        figures.save("figure3" if metric == LOSS else "figure3_workers", figure, pd.concat(frames[-2:]))
+
+
+def _parameters(label: Label) -> dict[str, object]:
+    assert isinstance(label, tuple)
+    return dict(zip(("tau", "zeta"), label, strict=True))

@@ -5,65 +5,87 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from reproductions.coopsgd.grids import curve, easgd, floors
-from reproductions.coopsgd.plots import MODEL, by_label, panel
-from reproductions.harness.decisions import Decision, all_of, exactly
-from reproductions.harness.figures import FigureFolder, name_of, panels
-from reproductions.harness.plugin import decides
-from reproductions.harness.settings import Settings
-from reproductions.harness.statistics import less
-from reproductions.harness.store import Run, select
-from reproductions.harness.training import Training
-from reproductions.harness.verdicts import Decider
+from reproductions.coopsgd.exact import Parabola, expected
+from reproductions.coopsgd.floors import LOSS, at_rest, floors, text, where_at_rest
+from reproductions.coopsgd.plots import MODEL, panel, tidy
+from reproductions.coopsgd.recipes import curve, easgd
+from reproductions.experiments.training import Training
+from reproductions.paper import (
+    Decider,
+    Decision,
+    FigureFolder,
+    Run,
+    Runs,
+    Settings,
+    all_of,
+    decides,
+    exactly,
+    less,
+    name_of,
+    panels,
+)
 
 M = 8
+LIMIT = 2 / (M + 1)
 BEST, EMPIRICAL, SMALL = 2 / (M + 2), 0.9 / M, 0.05
-BEYOND = 0.23  # 2/(m + 1) = 0.2222 is the limit
-MEMBERS = {f"alpha = {alpha:g}": easgd(M, alpha) for alpha in (BEST, EMPIRICAL, SMALL, BEYOND)}
+INSIDE, BEYOND = 0.2145, 0.23  # 3.5 % below and above the limit
+ALPHAS = (BEST, EMPIRICAL, SMALL, INSIDE, BEYOND)
 CHANCE = np.log(10)  # loss of a model that knows nothing
-ALPHA = 0.05 / 3  # Bonferroni over the claims of the figure that rest on random runs
 
 
-def experiments(settings: Settings) -> list[Training]:
-    """Return the curves of all alphas."""
-    return [training for member in MEMBERS.values() for training in curve(settings, member)]
-
-
-def _floors(settings: Settings, runs: list[Run], alpha: float, metric: str = "mean_train_loss") -> list[float]:
-    return floors(select(runs, curve(settings, easgd(M, alpha))), metric)
-
-
-def _best_is_lowest(settings: Settings, runs: list[Run], metric: str) -> tuple[Decision, str]:
-    values = {alpha: _floors(settings, runs, alpha, metric) for alpha in (BEST, EMPIRICAL, SMALL)}
-    decision = all_of(*(less(values[BEST], values[other], alpha=ALPHA) for other in (EMPIRICAL, SMALL)))
-    return decision, " ".join(f"{np.mean(group):.4f}" for group in values.values())
+def experiments(settings: Settings) -> dict[float, list[Training]]:
+    """Return the curves by alpha."""
+    return {alpha: curve(settings, easgd(M, alpha)) for alpha in ALPHAS}
 
 
 @decides("coopsgd-fig4a-loss-order")
-def test_best_alpha_has_the_lowest_loss(claim: Decider, settings: Settings, runs: list[Run]) -> None:
-    claim.decide(*_best_is_lowest(settings, runs, "mean_train_loss"), runs)
+def test_best_alpha_has_a_lower_loss_than_the_empirical_choice(claim: Decider, runs: Runs[Training]) -> None:
+    used = runs.only(EMPIRICAL, BEST)
+    heights = {alpha: floors(group) for alpha, group in used.items()}
+    decision = where_at_rest(at_rest(used, EMPIRICAL, BEST), lambda: claim.follows(heights, BEST))
+    nearby = f"at {INSIDE:g} {text([floors(runs[INSIDE])])}"
+    claim.decide(decision, f"{text([heights[BEST], heights[EMPIRICAL]])}; {nearby}", runs=used)
 
 
 @decides("coopsgd-fig4b-discrepancy")
-def test_best_alpha_has_the_least_discrepancy(claim: Decider, settings: Settings, runs: list[Run]) -> None:
-    claim.decide(*_best_is_lowest(settings, runs, "discrepancy"), runs)
+def test_best_alpha_has_the_least_discrepancy(claim: Decider, runs: Runs[Training]) -> None:
+    used = runs.only(BEST, EMPIRICAL, SMALL)
+    apart = {alpha: floors(group, "discrepancy") for alpha, group in used.items()}
+    smallest = less(apart[BEST], apart[SMALL], alpha=claim.alpha)
+    nearby = f"at {INSIDE:g} {text([floors(runs[INSIDE], 'discrepancy')])}"
+    claim.decide(all_of(claim.follows(apart, BEST), smallest), f"{text(list(apart.values()))}; {nearby}", runs=used)
 
 
 @decides("coopsgd-fig4-divergence")
-def test_beyond_the_limit_it_cannot_converge(claim: Decider, settings: Settings, runs: list[Run]) -> None:
-    beyond, best = (_floors(settings, runs, alpha) for alpha in (BEYOND, BEST))
-    converged = [[bool(loss < CHANCE) for loss in losses] for losses in (beyond, best)]  # NaN is not
-    decision = exactly(converged, [[False] * len(beyond), [True] * len(best)])
-    text = f"{sum(converged[0])} of {len(beyond)} seeds converge at {BEYOND}, {sum(converged[1])} at {BEST:g}"
-    claim.decide(decision, text, runs)
+def test_beyond_the_limit_it_cannot_converge(claim: Decider, runs: Runs[Training]) -> None:
+    used = runs.only(BEST, INSIDE, BEYOND)
+    converged = {alpha: [_converged(run) for run in runs[alpha]] for alpha in (BEST, INSIDE, BEYOND)}
+    wanted = [alpha < LIMIT for alpha, group in converged.items() for _ in group]
+    decision = exactly([each for group in converged.values() for each in group], wanted)
+    counts = ", ".join(f"{sum(group)} of {len(group)} at {alpha:g}" for alpha, group in converged.items())
+    claim.decide(all_of(decision, _bracketed()), f"converge: {counts}", runs=used)
 
 
-def test_figure4(settings: Settings, runs: list[Run], figures: FigureFolder) -> None:
+def _converged(run: Run[Training]) -> bool:
+    return bool(floors([run])[0] < CHANCE)  # NaN is not
+
+
+def _bracketed() -> Decision:
+    """Decide that the disagreement on a flat objective settles a thousandth below the limit and grows one above it."""
+    steps = 1 << 13
+    grows = []
+    for alpha in (LIMIT * (1 - 1e-3), LIMIT * (1 + 1e-3)):
+        short, long = (expected(easgd(M, alpha), 1.0, Parabola(0.0), k).consensus for k in (steps, 2 * steps))
+        grows.append(long > 2 * short)
+    return exactly(grows, [False, True])
+
+
+def test_figure4(settings: Settings, runs: Runs[Training], figures: FigureFolder) -> None:
     figure, axes = panels(2, epochs=True)
-    frames = [by_label(runs, MEMBERS, metric) for metric in ("mean_train_loss", "discrepancy")]
+    frames = [tidy(runs, metric, lambda alpha: {"alpha": alpha}) for metric in (LOSS, "discrepancy")]
     for axis, frame, letter in zip(axes, frames, "ab", strict=True):
-        panel(axis, frame)
-        converging = frame.loc[frame["label"] != f"alpha = {BEYOND:g}", "value"]
+        panel(axis, frame, "alpha = " + frame["alpha"].map("{:g}".format))
+        converging = frame.loc[frame["alpha"] < LIMIT, "value"]
         axis.set(title=f"({letter})", ylim=(0.8 * converging.min(), 2 * converging.max()))
-    figure.suptitle(f"EASGD, {M} workers, {name_of(settings, MODEL, runs)}", fontsize=10)
+    figure.suptitle(f"EASGD, {M} workers, {name_of(settings, MODEL, runs.all)}")
     figures.save("figure4ab", figure, pd.concat(frames))

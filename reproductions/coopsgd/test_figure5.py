@@ -2,43 +2,41 @@
 
 from __future__ import annotations
 
-import numpy as np
-import pandas as pd
-
-from reproductions.coopsgd.grids import curve, floors, gossip_on_ring, periodic
-from reproductions.coopsgd.plots import MODEL, by_label, panel
-from reproductions.harness.figures import FigureFolder, name_of, panels
-from reproductions.harness.plugin import decides
-from reproductions.harness.settings import Settings
-from reproductions.harness.statistics import less
-from reproductions.harness.store import Run, select
-from reproductions.harness.training import Training
-from reproductions.harness.verdicts import Decider
+from algorithms.coopsgd.cooperative import periodic_averaging
+from reproductions.coopsgd.floors import LOSS, at_rest, floors, text, where_at_rest
+from reproductions.coopsgd.plots import MODEL, panel, tidy
+from reproductions.coopsgd.recipes import curve, gossip_on_ring
+from reproductions.experiments.training import Training
+from reproductions.paper import Decider, FigureFolder, Label, Runs, Settings, decides, name_of, panels
 
 M = 7  # the ring of 7 with weights 1/3 has zeta = 0.749
-MEMBERS = {
-    "decentralized periodic, tau = 15": gossip_on_ring(M, 15),
-    "PASGD, tau = 50": periodic(M, 50)["tau = 50"],
-    "D-PSGD": gossip_on_ring(M, 1),
-}
+OURS, LARGE, GOSSIP = (15, 0.749), (50, 0.0), (1, 0.749)
+MEMBERS = {OURS: gossip_on_ring(M, 15), LARGE: periodic_averaging(M, 50), GOSSIP: gossip_on_ring(M)}
+NAMES = {OURS: "decentralized periodic, tau = 15", LARGE: "PASGD, tau = 50", GOSSIP: "D-PSGD"}
 
 
-def experiments(settings: Settings) -> list[Training]:
-    """Return the three curves."""
-    return [training for member in MEMBERS.values() for training in curve(settings, member)]
+def experiments(settings: Settings) -> dict[tuple[int, float], list[Training]]:
+    """Return the three curves by (tau, zeta)."""
+    return {label: curve(settings, member) for label, member in MEMBERS.items()}
 
 
 @decides("coopsgd-fig5-loss")
-def test_loss_is_below_that_of_a_large_period(claim: Decider, settings: Settings, runs: list[Run]) -> None:
-    ours, large, _ = (floors(select(runs, curve(settings, member))) for member in MEMBERS.values())
-    used = [run for run in runs if run.experiment.algorithm != MEMBERS["D-PSGD"]]  # type: ignore[attr-defined]
-    claim.decide(less(ours, large, diverged_fails=True), f"{np.mean(ours):.4f}, PASGD {np.mean(large):.4f}", used)
+def test_loss_is_below_that_of_a_large_period(claim: Decider, runs: Runs[Training]) -> None:
+    used = runs.only(OURS, LARGE)
+    heights = {label: floors(group) for label, group in used.items()}
+    decision = where_at_rest(at_rest(used, OURS, LARGE), lambda: claim.follows(heights, OURS))
+    claim.decide(decision, text([heights[OURS], heights[LARGE]]), runs=used)
 
 
-def test_figure5(settings: Settings, runs: list[Run], figures: FigureFolder) -> None:
+def test_figure5(settings: Settings, runs: Runs[Training], figures: FigureFolder) -> None:
     figure, axes = panels(2)
-    frame = by_label(runs, MEMBERS, "mean_train_loss")
+    frame = tidy(runs, LOSS, _parameters)
     for axis, over in zip(axes, ("step", "time"), strict=True):
-        panel(axis, frame, over)
-    figure.suptitle(f"{M} workers, {name_of(settings, MODEL, runs)}", fontsize=10)
-    figures.save("figure5", figure, pd.DataFrame(frame))
+        panel(axis, frame, frame.apply(lambda row: NAMES[row["tau"], row["zeta"]], axis="columns"), over)
+    figure.suptitle(f"{M} workers, {name_of(settings, MODEL, runs.all)}")
+    figures.save("figure5", figure, frame)
+
+
+def _parameters(label: Label) -> dict[str, object]:
+    tau, zeta = next(known for known in MEMBERS if known == label)
+    return {"tau": tau, "zeta": zeta}

@@ -4,35 +4,31 @@ from __future__ import annotations
 
 import numpy as np
 
-from algorithms.cooperative import CooperativeSGD
+from algorithms.coopsgd.cooperative import CooperativeSGD
 from algorithms.topology import check_mixing, zeta
-from reproductions.coopsgd.lanes import chart, concurrency
-from reproductions.coopsgd.setups import HIERARCHY, timeline
-from reproductions.coopsgd.timeline import Timeline
-from reproductions.harness.decisions import Decision, all_of, exactly
-from reproductions.harness.figures import FigureFolder
-from reproductions.harness.plugin import decides
-from reproductions.harness.settings import Settings
-from reproductions.harness.statistics import less
-from reproductions.harness.store import Run
-from reproductions.harness.verdicts import Decider
+from reproductions.coopsgd.timeline import BLOCKING_HIERARCHY, HIERARCHY, Timeline, timeline
+from reproductions.coopsgd.timeline_chart import chart, concurrency, same_models
+from reproductions.paper import Decider, Decision, FigureFolder, Runs, Settings, all_of, decides, exactly, less
 
 GROUPS = ((0, 1, 4), (2, 3, 5))  # workers and auxiliary variable
 BETWEEN = {(4, 5), (5, 4)}
 
 
-def experiments(settings: Settings) -> list[Timeline]:
-    """Return runs of the hierarchy of figure 6."""
-    return [timeline(HIERARCHY, seed) for seed in range(min(3, settings.seeds))]
+def experiments(settings: Settings) -> dict[str, list[Timeline]]:
+    """Return runs of the hierarchy of figure 6, and one that blocks, for its models."""
+    beside = [timeline(HIERARCHY, seed) for seed in range(min(3, settings.seeds))]
+    return {"beside": beside, "blocking": [timeline(BLOCKING_HIERARCHY, 0)]}
 
 
 @decides("coopsgd-fig6-hierarchical")
-def test_hierarchy(claim: Decider, runs: list[Run], figures: FigureFolder) -> None:
-    figures.save("figure6b", *chart(runs[:1], ["two groups of two workers, τ = 4 (thin: in the background)"]))
-    algorithm = runs[0].experiment.algorithm  # type: ignore[attr-defined]
-    shares = [concurrency(run) for run in runs]
-    decision = all_of(_structure(algorithm), _messages(algorithm, runs), less([0.5] * len(shares), shares))
-    claim.decide(decision, f"zeta = {zeta(algorithm.W):.3f}; {np.mean(shares):.0%} of the workers compute", runs)
+def test_hierarchy(claim: Decider, runs: Runs[Timeline], figures: FigureFolder) -> None:
+    figures.save("figure6b", *chart(runs["beside"][:1], ["two groups of two workers, τ = 4 (thin: in the background)"]))
+    algorithm = runs.experiment("beside").algorithm
+    shares = [concurrency(run) for run in runs["beside"]]
+    majority = less([0.5] * len(shares), shares)
+    decision = all_of(_structure(algorithm), _messages(runs), majority, same_models(runs["blocking"], runs["beside"]))
+    text = f"zeta = {zeta(algorithm.W):.3f}; {np.mean(shares):.0%} of the workers compute"
+    claim.decide(decision, text, runs=runs.only("beside"))
 
 
 def _structure(algorithm: CooperativeSGD) -> Decision:
@@ -43,7 +39,8 @@ def _structure(algorithm: CooperativeSGD) -> Decision:
     return exactly([pairs == allowed], [True])
 
 
-def _messages(algorithm: CooperativeSGD, runs: list[Run]) -> Decision:
+def _messages(runs: Runs[Timeline]) -> Decision:
     """Decide that messages of the runs are those of the figure: models up, auxiliary variables across and down."""
-    averagings = runs[0].experiment.iterations // algorithm.tau  # type: ignore[attr-defined]
-    return exactly([run.final("sent_messages") for run in runs], [averagings * (4 + 2 + 4)] * len(runs))
+    run = runs.experiment("beside")
+    sent = runs.final("sent_messages", "beside")
+    return exactly(sent, [run.iterations // run.algorithm.tau * (4 + 2 + 4)] * len(sent))

@@ -8,7 +8,7 @@ import networkx as nx
 import numpy as np
 import torch
 
-from algorithms.cooperative import (
+from algorithms.coopsgd.cooperative import (
     CooperativeSGD,
     decentralized,
     decentralized_periodic,
@@ -18,12 +18,9 @@ from algorithms.cooperative import (
 )
 from algorithms.topology import complete, metropolis, ring, uniform
 from algorithms.world import World
-from reproductions.coopsgd import times
-from reproductions.coopsgd.times import VGG16, Volume, exposed, hidden
-from reproductions.harness.decisions import all_of, close, exactly
-from reproductions.harness.figures import FigureFolder, panels
-from reproductions.harness.plugin import decides
-from reproductions.harness.verdicts import Decider
+from reproductions.coopsgd import time_model
+from reproductions.coopsgd.time_model import VGG16, Volume, exposed, hidden
+from reproductions.paper import Decider, Decision, FigureFolder, all_of, decides, exactly, panels, point, searched
 
 SHARES = np.linspace(0, 1, 101)  # of latency in the communication of a synchronous iteration
 SEVEN = uniform(ring(7))
@@ -44,8 +41,8 @@ def all_to_all(m: int) -> Volume:
 
 def ratio(slow: CooperativeSGD, fast: CooperativeSGD, share: float) -> float:
     """Return by which factor an iteration of one algorithm takes longer than one of another."""
-    compute, link = times.calibrated(share)
-    first, second = (times.iteration_seconds(algorithm, VGG16, compute, link) for algorithm in (slow, fast))
+    compute, link = time_model.calibrated(share)
+    first, second = (time_model.iteration_seconds(algorithm, VGG16, compute, link) for algorithm in (slow, fast))
     return first / second
 
 
@@ -68,34 +65,47 @@ def test_reduction_by_sparse_graphs_is_at_most_m(claim: Decider) -> None:
     largest = {m: reductions(m, [graph for graph in connected if len(graph) == m]) for m in range(2, 8)}
     largest |= {m: reductions(m, [ring(m)]) for m in (8, 64)}
     relative = [value / m for m, found in largest.items() for value in found.values()]
-    claim.decide(exactly([max(relative) <= 1], [True]), f"{max(relative):g} m over {len(connected)} graphs")
+    claim.decide(searched(relative, "reductions over m"), f"{max(relative):g} m over {len(connected)} graphs")
 
 
 @decides("coopsgd-fig5-throughput")
 def test_throughput_is_that_of_a_long_period(claim: Decider) -> None:
     ratios = [ratio(DPASGD, PASGD, share) for share in SHARES]
-    claim.decide(close(ratios, np.ones_like(ratios), rtol=0, atol=0.25), _range(ratios))
+    claim.decide(_in_band(claim, ratios), _range(ratios))
 
 
 @decides("coopsgd-fig5-speedup")
 def test_periods_speed_up_gossip(claim: Decider) -> None:
     ratios = [ratio(DPSGD, DPASGD, share) for share in SHARES]
-    claim.decide(exactly([min(ratios) > 1.5], [True]), _range(ratios))
+    claim.decide(_in_band(claim, ratios), _range(ratios))
 
 
 @decides("coopsgd-fig7-pasgd-time")
 def test_saving_of_pasgd(claim: Decider) -> None:
-    claim.not_run("needs the paper's cluster: the time model is calibrated by this number (communication share 74 %)")
+    share = f"{time_model.SHARE:.0%}"
+    claim.not_run(f"needs the paper's cluster: this number is what the time model starts from (communication {share})")
 
 
 @decides("coopsgd-fig7-dpsgd-time")
 def test_saving_of_a_ring(claim: Decider, figures: FigureFolder) -> None:
-    savings = [times.ring_saving(share) for share in SHARES]
+    savings = [time_model.ring_saving(share) for share in SHARES]
     _draw(figures, savings)
-    possible = exactly([min(savings) <= times.DPSGD_SAVING <= max(savings)], [True])
-    limited = exactly([max(savings) < times.PASGD_SAVING], [True])
-    text = f"{_range(savings)}; 0.10 at a latency share of {times.fitted_latency_share():.0%}"
+    fitted = time_model.fitted_latency_share()
+    possible = exactly([0 <= fitted <= 1], [True])
+    limited = exactly([max(savings) < time_model.PASGD_SAVING], [True])
+    text = f"{_range(savings)}; the printed number at a latency share of {fitted:.0%}"
     claim.decide(all_of(possible, limited), text)
+
+
+def _in_band(claim: Decider, values: list[float]) -> Decision:
+    """Decide that all values are in the band of a claim; the one that is furthest from its middle is reported."""
+    assert claim.claim.ends is not None
+    low, high = claim.claim.ends
+    outside = max(values, key=lambda value: max(low - value, value - high))
+    holds = low <= outside <= high
+    return Decision(
+        "holds" if holds else "fails", point(outside, len(values)), f"{_range(values)}, wanted {low:g} to {high:g}"
+    )
 
 
 def _range(values: list[float]) -> str:
@@ -106,17 +116,21 @@ def _draw(figures: FigureFolder, savings: list[float]) -> None:
     import pandas as pd
 
     figure, (axis,) = panels(1, width=5.5, height=3.6)
-    gossip = exposed(decentralized(uniform(ring(times.NODES))))
+    gossip = exposed(decentralized(uniform(ring(time_model.NODES))))
     fixed: dict[str, Callable[[int], Volume]] = {"all-to-all": all_to_all, "parameter server": parameter_server}
     lines = {"ring all-reduce": 100 * np.array(savings)}
     for name, volume in fixed.items():
-        lines[name] = np.full_like(SHARES, 100 * times.SHARE * (1 - gossip.models / volume(times.NODES).models))
+        lines[name] = np.full_like(
+            SHARES, 100 * time_model.SHARE * (1 - gossip.models / volume(time_model.NODES).models)
+        )
     for name, line in lines.items():
         axis.plot(100 * SHARES, line, label=name)
-    axis.axhline(100 * times.DPSGD_SAVING, color="black", ls="--", lw=1, label="printed, about 10 %")
-    axis.plot(100 * times.fitted_latency_share(), 100 * times.DPSGD_SAVING, "ko", ms=5)
+    axis.axhline(100 * time_model.DPSGD_SAVING, color="black", ls="--", lw=1, label="printed, about 10 %")
+    axis.plot(100 * time_model.fitted_latency_share(), 100 * time_model.DPSGD_SAVING, "ko", ms=5)
     axis.set(
         xlim=(0, 100), xlabel="latency, share of communication [%]", ylabel="time saved by D-PSGD on a ring of 4 [%]"
     )
     axis.legend(fontsize=7, title="fully synchronous SGD by", title_fontsize=8)
-    figures.save("figure7_dpsgd_time", figure, pd.DataFrame({"latency_share": SHARES} | lines))
+    frame = pd.DataFrame({"latency_share": SHARES} | lines)
+    frame = frame.melt("latency_share", var_name="synchronous_by", value_name="saved_percent")
+    figures.save("figure7_dpsgd_time", figure, frame)

@@ -6,6 +6,7 @@ every rank, and ranks that share one would measure the scheduler. All clocks are
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -16,18 +17,38 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor
 
-from algorithms.cooperative import CooperativeSGD
+from algorithms.coopsgd.cooperative import (
+    CooperativeSGD,
+    decentralized,
+    elastic_averaging,
+    fully_synchronous,
+    hierarchical_averaging,
+    periodic_averaging,
+)
+from algorithms.coopsgd.overlap import Overlap
 from algorithms.network import Delivered, Traffic
-from algorithms.overlap import Overlap
-from algorithms.topology import Matrix
+from algorithms.topology import Matrix, ring, uniform
 from algorithms.transport import Wait, poll, spin
 from algorithms.world import Lengths, World
 from reproductions.coopsgd.stragglers import ShiftedExponential
-from reproductions.harness.context import Context
-from reproductions.harness.experiment import Experiment
+from reproductions.harness.runs.context import Context
+from reproductions.harness.runs.experiment import Experiment, Placement
 
 if TYPE_CHECKING:
     from mpi4py import MPI
+
+M, TAU, PERIODS = 4, 4, 3
+FLOATS = 1_000_000
+STRAGGLERS = ShiftedExponential(shift=0.002, scale=0.01)
+
+# the systems of figures 1 and 6(b)
+SYNCHRONOUS = fully_synchronous(M)
+PERIODIC = periodic_averaging(M, TAU)
+RING = decentralized(uniform(ring(M)))
+ELASTIC, OVERLAPPED = (elastic_averaging(M, 2 / (M + 2), TAU, overlap=overlap) for overlap in (False, True))
+BLOCKING_HIERARCHY, HIERARCHY = (
+    hierarchical_averaging([2, 2], alpha=0.3, beta=0.2, tau=TAU, overlap=overlap) for overlap in (False, True)
+)
 
 
 @dataclass(frozen=True)
@@ -97,7 +118,9 @@ class Timeline(Experiment):
     seconds. Phases are ``compute`` (one local update), ``average`` (the averaging step of the main thread) and, at its
     end, ``update`` (of an auxiliary variable); if these overlap with compute, the background has the phases ``models``
     (on their way to auxiliary variables), ``update`` and ``anchors`` (new auxiliary variables on their way to workers).
-    At step 0 also the traffic ledger. Two averagings go ahead unrecorded: they allocate buffers and make connections.
+    At step 0 also the traffic ledger, and ``digest`` of all models after the last iteration: equal digests are bitwise
+    equal models. Models start apart and every worker has a constant gradient of its own. Two averagings go ahead
+    unrecorded: they allocate buffers and make connections.
 
     Parameters
     ----------
@@ -113,7 +136,7 @@ class Timeline(Experiment):
         Keys the seconds of the local updates.
     """
 
-    dedicated: ClassVar[bool] = True
+    placement: ClassVar[Placement] = Placement.RANK_EACH
 
     algorithm: CooperativeSGD
     compute: ShiftedExponential
@@ -135,14 +158,14 @@ class Timeline(Experiment):
         """Run on one rank per worker and auxiliary variable."""
         record = Recorder()
         world = self._world(context.comm, record)
-        x = torch.zeros(len(world.local), self.floats)
-        g = torch.zeros_like(x)
+        x = torch.tensor([[1.0 + i] for i in world.local]) * torch.linspace(0, 1, self.floats)
+        g = torch.tensor([[1.0 - i] for i in world.local]).expand_as(x).contiguous()
         self._run(world, x, g, record, 2 * self.algorithm.tau, ShiftedExponential(0.0, 0.0))
         record.reset()
         world.traffic = Traffic(self.workers)
         _start_together(context.comm)
         self._run(world, x, g, record, self.iterations, self.compute)
-        context.log(0, world.traffic.totals())
+        context.log(0, world.traffic.totals() | {"digest": _digest(context.comm, x)})
         self._log(context, record)
 
     def _world(self, comm: MPI.Comm | None, record: Recorder) -> World:
@@ -178,6 +201,17 @@ class Timeline(Experiment):
                     f"{event.phase} {worker} start": event.start - zero,
                     f"{event.phase} {worker} end": event.end - zero,
                 })  # fmt: skip
+
+
+def timeline(algorithm: CooperativeSGD, seed: int) -> Timeline:
+    """Return the run of a system; seeds of different systems have the same compute times."""
+    return Timeline(algorithm, STRAGGLERS, PERIODS * TAU, FLOATS, seed)
+
+
+def _digest(comm: MPI.Comm | None, x: Tensor) -> int:
+    """Return the first 52 bits of the SHA-256 of the digests of all ranks' models."""
+    mine = hashlib.sha256(x.numpy().tobytes()).digest()
+    return int(hashlib.sha256(b"".join(comm.allgather(mine) if comm else [mine])).hexdigest()[:13], 16)
 
 
 def _start_together(comm: MPI.Comm | None) -> None:

@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+from reproductions.harness.runs.store import DIVERGED
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.legend import Legend
+    from matplotlib.lines import Line2D
 
-    from reproductions.harness.settings import Settings
-    from reproductions.harness.store import Run
+    from reproductions.harness.runs.settings import Settings
+    from reproductions.harness.runs.store import Run
 
 SCHEMA = 1  # of the file that says who drew a figure
-DPI = 150
+
+COORDINATES = re.compile(r' (?:d|x|y)="[^"]*"')  # attributes with coordinates in points, of which 0.01 can be seen
 
 # Okabe and Ito: told apart by colour-blind readers
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+
+CURVES: WeakSet[Line2D] = WeakSet()  # the lines that show runs, and not what is printed or computed
 
 
 @dataclass(frozen=True)
@@ -39,14 +50,10 @@ class FigureFolder:
     test: str = ""
 
     def save(self, name: str, figure: Figure, frame: pd.DataFrame) -> Path:
-        """Write ``name.png``, ``name.svg``, their numbers as ``.csv`` and the test that drew them as ``.json``.
+        """Write ``name.svg``, its numbers as ``.csv`` and the test that drew it as ``.json``; return the picture.
 
-        Returns
-        -------
-        pathlib.Path
-            The path of the PNG.
+        They are moved into place when all are written: a full disk leaves those of an earlier session whole.
         """
-        import matplotlib as mpl
         import matplotlib.pyplot as plt
         from matplotlib.ticker import LogLocator, NullFormatter
 
@@ -56,15 +63,54 @@ class FigureFolder:
                 axis.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
                 axis.yaxis.set_major_formatter("{x:g}")
                 axis.yaxis.set_minor_formatter(NullFormatter())
+        _uncover(figure)
         self.folder.mkdir(parents=True, exist_ok=True)
-        frame.to_csv(self.folder / f"{name}.csv", index=False, float_format="%.6g")
-        path = self.folder / f"{name}.png"
-        figure.savefig(path, dpi=DPI, bbox_inches="tight")
-        with mpl.rc_context({"svg.hashsalt": name}):  # the same numbers give the same bytes
-            figure.savefig(path.with_suffix(".svg"), bbox_inches="tight", metadata={"Date": None})
+        for left in self.folder.glob(f".{name}-*"):  # by a session that was killed while it drew
+            shutil.rmtree(left, ignore_errors=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=self.folder))
+        try:
+            self._write(draft / f"{name}.svg", figure, frame)
+            for path in draft.iterdir():
+                path.replace(self.folder / path.name)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+            plt.close(figure)
+        return self.folder / f"{name}.svg"
+
+    def _write(self, path: Path, figure: Figure, frame: pd.DataFrame) -> None:
+        import matplotlib as mpl
+
+        frame.to_csv(path.with_suffix(".csv"), index=False, float_format="%.6g")
+        # text rather than outlines of it; the same numbers give the same bytes
+        fonts = ["DejaVu Sans", "Verdana"]
+        with mpl.rc_context({"svg.fonttype": "none", "font.sans-serif": fonts, "svg.hashsalt": path.stem}):
+            figure.savefig(path, bbox_inches="tight", metadata={"Date": None})
+        path.write_text(re.sub(r">\s+<", ">\n<", COORDINATES.sub(_rounded, path.read_text())))
         path.with_suffix(".json").write_text(json.dumps({"schema": SCHEMA, "test": self.test}))
-        plt.close(figure)
-        return path
+
+
+def _uncover(figure: Figure) -> None:
+    """Move legends that hide a part of a curve to the right of their axes, and make the figure wider by as much."""
+    figure.draw_without_rendering()
+    legends = [(axis, axis.get_legend()) for axis in figure.axes]
+    for legend in [legend for axis, legend in legends if legend and _hides_curve(axis, legend)]:
+        figure.set_figwidth(figure.get_figwidth() + legend.get_window_extent().width / figure.dpi)
+        legend.set_loc("upper left")
+        legend.set_bbox_to_anchor((1.01, 1))
+
+
+def _hides_curve(axis: Axes, legend: Legend) -> bool:
+    """Whether the legend of axes lies on one of their lines or markers."""
+    import numpy as np
+
+    box = legend.get_window_extent()
+    curves = [line for line in axis.lines if np.size(line.get_xdata())]
+    paths = [line.get_transform().transform_path(line.get_path()) for line in curves]
+    return any(path.intersects_bbox(box, filled=False) for path in paths)
+
+
+def _rounded(attribute: re.Match[str]) -> str:
+    return re.sub(r"(\.\d\d)\d+", r"\1", attribute[0])
 
 
 def panels(
@@ -74,6 +120,7 @@ def panels(
     import matplotlib as mpl
 
     mpl.use("Agg")
+    mpl.rcParams.update({"axes.titlesize": 10, "figure.titlesize": 10})
     import matplotlib.pyplot as plt
     from matplotlib.ticker import MaxNLocator
 
@@ -88,31 +135,47 @@ def panels(
 
 
 def name_of(settings: Settings, model: str, runs: Sequence[Run]) -> str:
-    """Name what was really trained: the paper's model at paper scale, a stand-in for it elsewhere."""
-    workload = runs[0].provenance["workload"]
-    return f"{model} on {workload}" if settings.scale == "paper" else f"{workload}, stand-in for {model}"
+    """Name what was really trained, and the scale: the paper's model, perhaps shorter and thinner, or a stand-in."""
+    data = runs[0].provenance["workload"]
+    if settings.scale == "smoke":
+        return f"{data}, stand-in for {model} (smoke)"
+    net: Any = getattr(getattr(runs[0].experiment, "workload", None), "net", None)
+    thinner = type(net)().width // net.width if hasattr(net, "width") else 1
+    width = f", 1/{thinner} as wide," if thinner > 1 else ""
+    return f"{model}{width} on {data}" + (" (paper)" if settings.scale == "paper" else ", shortened (small)")
 
 
-def curves(runs: Sequence[Run], labels: Sequence[str], metric: str) -> pd.DataFrame:
-    """Collect a metric over steps.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per run and step with the columns label, seed, step, metric and value.
-    """
+def unfolded(frame: pd.DataFrame, parameters: Callable[[Any], Mapping[str, object]]) -> pd.DataFrame:
+    """Return a frame of curves with a column for each parameter that its labels stand for, in their place."""
     import pandas as pd
 
-    frames = []
-    for run, label in zip(runs, labels, strict=True):
-        rows = run.frame[run.frame["metric"] == metric]
-        frames.append(rows.assign(label=label, seed=getattr(run.experiment, "seed", 0)))
-    return pd.concat(frames, ignore_index=True)[["label", "seed", "step", "metric", "value"]]
+    columns = pd.DataFrame([dict(parameters(label)) for label in frame["label"]], index=frame.index)
+    return pd.concat([columns, frame.drop(columns="label")], axis="columns")
 
 
 def draw(axis: Axes, frame: pd.DataFrame, **style: Any) -> None:
-    """Draw the mean over seeds of every label, in order of appearance, with the range of the seeds as a band."""
+    """Draw the mean over seeds of every label, in order of appearance, with the range of several seeds as a band.
+
+    Losses of a run that diverged are left out from there on: a cross at the top marks the step, and the label says so.
+    """
     for label in frame["label"].unique():
-        grouped = frame[frame["label"] == label].groupby("step")["value"].agg(["mean", "min", "max"])
-        line = axis.plot(grouped.index, grouped["mean"], label=label, **style)[0]
-        axis.fill_between(grouped.index, grouped["min"], grouped["max"], color=line.get_color(), alpha=0.15, lw=0)
+        rows = frame[frame["label"] == label]
+        lost = _lost(rows)
+        grouped = rows[~lost].groupby("step")["value"].agg(["mean", "min", "max"])
+        ends = rows[lost].groupby("seed")["step"].min() if lost.any() else rows["step"][:0]
+        name = f"{label} ({len(ends)} of {rows['seed'].nunique()} runs diverged)" if len(ends) else label
+        line = axis.plot(grouped.index, grouped["mean"], label=name, **style)[0]
+        CURVES.add(line)
+        if (grouped["max"] > grouped["min"]).any():
+            axis.fill_between(grouped.index, grouped["min"], grouped["max"], color=line.get_color(), alpha=0.15, lw=0)
+        if len(ends):
+            top, colour, place = [0.98] * len(ends), line.get_color(), axis.get_xaxis_transform()
+            axis.plot(ends, top, "x", color=colour, clip_on=False, gid="diverged", transform=place)
+
+
+def _lost(rows: pd.DataFrame) -> pd.Series[bool]:
+    """Whether a loss, or one of the same run before it, left all bounds."""
+    if not {"metric", "seed"} <= set(rows.columns):
+        return rows["value"].isna() & False
+    beyond = ~(rows["value"].abs() < DIVERGED) & rows["metric"].str.endswith("loss")
+    return beyond.groupby(rows["seed"]).cummax()

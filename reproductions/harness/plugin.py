@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from reproductions.harness.claims import ClaimsError, load_claims
-from reproductions.harness.deadline import OutOfTime
-from reproductions.harness.experiment import Experiment
+from reproductions.harness import evidence, keywords, planning, reported, signals, time_limit, turns
+from reproductions.harness.beside import Beside
 from reproductions.harness.figures import FigureFolder
-from reproductions.harness.memory import DoesNotFit
-from reproductions.harness.runner import NetworkError, Runner
-from reproductions.harness.settings import Settings, add_options, read_settings
-from reproductions.harness.store import Run
-from reproductions.harness.terminal import ProgressLine, plan
-from reproductions.harness.verdicts import Decider, Verdict, open_verdict, table, write
-from reproductions.workloads.base import DataError
-
-pytest_plugins = ["reproductions.harness.time_limit"]
-
-SETTINGS = pytest.StashKey[Settings]()
-RUNNER = pytest.StashKey[Runner]()
-VERDICTS = pytest.StashKey[dict[str, Verdict]]()
-LATE = pytest.StashKey[set[str]]()  # claims that the time limit left undecided
-ORDER = pytest.StashKey[dict[str, int]]()  # position of every claim in its file
+from reproductions.harness.options import add_options, read_settings
+from reproductions.harness.runs.deadline import OutOfTime
+from reproductions.harness.runs.experiment import Experiment
+from reproductions.harness.runs.free_memory import DoesNotFit
+from reproductions.harness.runs.labelled import Runs
+from reproductions.harness.runs.launcher import RanksFailed
+from reproductions.harness.runs.provenance import REPOSITORY
+from reproductions.harness.runs.runner import NetworkError, Runner
+from reproductions.harness.runs.settings import Settings
+from reproductions.harness.runs.store import Run
+from reproductions.harness.session import SESSION, Grid, LaunchFailed, NotRun, Refused, Session
+from reproductions.harness.terminal import Forecast, ProgressLine
+from reproductions.harness.verdicts import families
+from reproductions.harness.verdicts.claims import Claim, ClaimsError, find_claims, of_folder
+from reproductions.harness.verdicts.record import Verdict, open_verdict
+from reproductions.harness.verdicts.table import table
+from reproductions.harness.verdicts.verdict import Decider, diverged
+from reproductions.harness.workers import refuse_workers
+from reproductions.report.summary import of_session
 
 
 def decides(*ids: str) -> pytest.MarkDecorator:
@@ -46,20 +51,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Read the options, before anything is collected."""
     config.addinivalue_line("markers", "claim(id): the claim of the claims file beside the test that it decides")
-    config.stash[SETTINGS] = read_settings(config)
-    line = ProgressLine(config)
-    config.stash[RUNNER] = Runner(config.stash[SETTINGS], line, line.announce)
-    config.stash[VERDICTS], config.stash[ORDER], config.stash[LATE] = {}, {}, set()
+    refuse_workers(config)
+    before = REPOSITORY.set(config.rootpath)
+    config.add_cleanup(lambda: REPOSITORY.reset(before))
+    settings, line = read_settings(config), ProgressLine(config)
+    session = config.stash[SESSION] = Session(settings, Runner(settings, line, line.announce))
+    for part in (signals, time_limit, keywords, evidence, planning, turns):
+        config.pluginmanager.register(part)
+    if settings.algorithm:
+        config.pluginmanager.register(Beside(session, settings.algorithm, partial(_made, session), _data_error))
 
 
 def pytest_report_header(config: pytest.Config) -> str:
     """Say at which scale the session runs, and on what."""
-    s = config.stash[SETTINGS]
+    session = config.stash[SESSION]
+    s = session.settings
     ranks = s.ranks or "automatic"
     data = s.data or "embedded"
-    on = f"ranks {ranks}, device {s.device}, network {s.network}"
-    limit = f", time limit {deadline}" if (deadline := config.stash[RUNNER].deadline).limited else ""
-    return f"reproductions: scale {s.scale}, seeds {s.seeds}, {on}, data {data}{limit}"
+    on = f"ranks {ranks}, device {s.device}, {s.precision}, network {s.network}"
+    limit = f", time limit {deadline}" if (deadline := session.runner.deadline).limited else ""
+    seeds = f"{s.seeds} where none are planned" if s.planned else s.seeds
+    return f"reproductions: scale {s.scale}, seeds {seeds}, {on}, data {data}{limit}"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -75,53 +87,48 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if marker.args[0] not in known:
             raise pytest.UsageError(f"{item.nodeid} decides the claim {marker.args[0]!r}, which {path} does not have")
         decided.setdefault(path, set()).add(marker.args[0])
-        config.stash[ORDER].update({name: position for position, name in enumerate(known)})
+        config.stash[SESSION].claims.update(known)
     whole = not any("::" in argument for argument in config.args)
     collected = {item.path for item in items}
     for path, ids in decided.items():
         undecided = set(_load(path)) - ids
-        if whole and undecided and collected >= set(path.parent.glob("test_*.py")):
+        if whole and undecided and collected >= set(path.parent.rglob("test_*.py")):
             raise pytest.UsageError(f"no test decides these claims of {path}: {', '.join(sorted(undecided))}")
 
 
 def pytest_report_collectionfinish(config: pytest.Config, items: Sequence[pytest.Item]) -> list[str]:
     """Say what will be run, on what, and about how long it takes."""
-    lines = []
-    runner, short = config.stash[RUNNER], config.stash[SETTINGS].scale == "smoke"
+    lines, session = [], config.stash[SESSION]
+    plan = Forecast(session.runner)
     for module in dict.fromkeys(item.getparent(pytest.Module) for item in items):
-        grid = getattr(module.obj, "experiments", None) if module else None
-        if module is None or grid is None:
+        if module is None or not hasattr(module.obj, "experiments"):
             continue
         try:
-            lines.append(f"{module.path.parent.name}/{module.path.stem}: {plan(runner, grid)}")
-            runner.planned += grid(config.stash[SETTINGS]) if short else []
-        except DataError as error:
+            experiments = _flat(session.grid(module.obj))
+            lines.append(f"{module.path.parent.name}/{module.path.stem}: {plan.module(experiments)}")
+            session.runner.upcoming += experiments if session.settings.scale == "smoke" else []
+        except _data_error() as error:
             lines.append(f"{module.path.parent.name}/{module.path.stem}: not run, {error}")
-    return lines
+    return [*lines, plan.total()] if lines else []
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Print the table of reproduced against reported."""
-    verdicts = sorted(config.stash[VERDICTS].values(), key=lambda verdict: config.stash[ORDER][verdict.id])
+    session = config.stash[SESSION]
+    verdicts = session.verdicts
     if not verdicts:
         return
+    found = [(claim, verdicts[name]) for name, claim in session.claims.items() if name in verdicts]
     terminalreporter.section("reproduced against reported")
-    for line in table(verdicts, terminalreporter._tw.fullwidth):
+    results = session.settings.results
+    summary = ["", f"all verdicts in {results}", *of_session(results, session.claims.values()), ""]
+    for line in [*table(found, terminalreporter._tw.fullwidth), *summary]:
         terminalreporter.write_line(line)
-    terminalreporter.write_line(f"verdicts: {_verdicts_file(config)}")
-
-
-def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Write the verdicts; a test that was interrupted, or had no time, leaves an earlier verdict as it was."""
-    config = session.config
-    verdicts, late = list(config.stash.get(VERDICTS, {}).values()), config.stash.get(LATE, set())
-    if exitstatus == pytest.ExitCode.INTERRUPTED:
-        verdicts = [verdict for verdict in verdicts if verdict.verdict != "crashed"]
-    if not verdicts:
-        return
-    write(_verdicts_file(config), verdicts, keep=True, late=late)
-    if asked := config.stash[SETTINGS].verdicts:
-        write(asked, verdicts)
+    terminalreporter.write_line(f"verdicts: {evidence.verdicts_file(session)}")
+    for note in session.notes:
+        terminalreporter.write_line(note, yellow=True)
+    for fault in session.faults:
+        terminalreporter.write_line(fault, red=True)
 
 
 # --------------------------------------------------------------------------------------------------------- tests
@@ -131,91 +138,131 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Open a pessimistic record for the claim of a test."""
     if marker := item.get_closest_marker("claim"):
-        claim = _load(_claims_file(item))[marker.args[0]]
-        item.config.stash[VERDICTS][claim.id] = open_verdict(claim, item.config.stash[SETTINGS].scale, item.nodeid)
+        claims, session = _load(_claims_file(item)), item.config.stash[SESSION]
+        claim = claims[marker.args[0]]
+        verdict = open_verdict(claim, session.settings.scale, item.nodeid)
+        session.deciders[claim.id] = Decider(claim, verdict, families.sizes(claims.values())[claim.id])
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
-    """Keep the reason when a test ends before it decides, and fail a test that never decides its claim."""
+    """Keep the verdict of a test that ended, or why it ended before; fail a test that never decides its claim."""
     report: pytest.TestReport = yield  # type: ignore[assignment]
-    marker = item.get_closest_marker("claim")
-    verdict = item.config.stash[VERDICTS].get(marker.args[0]) if marker else None
-    if verdict is None or verdict.verdict != "crashed":
-        return report  # type: ignore[return-value]
-    refused = call.excinfo is not None and isinstance(call.excinfo.value.__cause__, DoesNotFit)
-    if call.excinfo is not None and (report.skipped or refused):
+    marker, session = item.get_closest_marker("claim"), item.config.stash[SESSION]
+    if marker and (call.when == "call" or call.excinfo):
+        verdict = session.deciders[marker.args[0]].verdict
+        if verdict.verdict == "crashed":
+            _undecided(verdict, report, call)
+            if call.excinfo and call.excinfo.errisinstance(ValueError) and (lost := _diverged(item)):
+                report.longrepr = verdict.reason = f"{lost}: {verdict.reason}"
+        evidence.conclude(session, verdict)
+        item.user_properties += reported.properties(session.claims[verdict.id], verdict)
+        reported.name_claim(report, verdict.id)
+    if marker or hasattr(getattr(item, "module", None), "experiments"):
+        reported.shorten(report, call)
+    return report  # type: ignore[return-value]
+
+
+def _undecided(verdict: Verdict, report: pytest.TestReport, call: pytest.CallInfo[None]) -> None:
+    if call.excinfo is not None and (report.skipped or isinstance(call.excinfo.value, Refused)):
         verdict.verdict, verdict.reason = "not run", str(call.excinfo.value)
-        if isinstance(call.excinfo.value.__cause__, OutOfTime):
-            item.config.stash[LATE].add(verdict.id)
     elif call.excinfo is not None:
         verdict.reason = f"{call.excinfo.typename}: {call.excinfo.value}"
     elif call.when == "call":
         report.outcome = "failed"
         report.longrepr = verdict.reason = f"the test passed without deciding the claim {verdict.id}"
-    return report  # type: ignore[return-value]
 
 
-@pytest.fixture(scope="session")
+def _diverged(item: pytest.Item) -> str:
+    """Say which of the runs of a test diverged, if some did."""
+    runs = getattr(item, "funcargs", {}).get("runs")
+    return diverged(runs.all) if isinstance(runs, Runs) else ""
+
+
+@pytest.fixture(scope="module")
 def settings(request: pytest.FixtureRequest) -> Settings:
-    """Options of this session."""
-    return request.config.stash[SETTINGS]
+    """Options of this session, with the number of seeds that is planned for the module."""
+    return request.config.stash[SESSION].settings_of(request.module)
 
 
 @pytest.fixture(scope="session")
-def run(request: pytest.FixtureRequest) -> Callable[[Sequence[Experiment]], list[Run]]:
+def run(request: pytest.FixtureRequest) -> Callable[[Sequence[Experiment]], list[Run[Experiment]]]:
     """Run a grid of experiments in one launch of ranks; skip the test if their data, network or time are not here.
 
     If they do not fit into memory, which an option changes, the test fails with the sentence that names it.
     """
-
-    def run_or_skip(experiments: Sequence[Experiment]) -> list[Run]:
-        try:
-            return request.config.stash[RUNNER].run(experiments)
-        except (DataError, NetworkError, OutOfTime) as error:
-            raise pytest.skip.Exception(str(error)) from error
-        except DoesNotFit as error:
-            raise pytest.fail.Exception(str(error), pytrace=False) from error
-
-    return run_or_skip
+    return partial(_made, request.config.stash[SESSION])
 
 
 @pytest.fixture(scope="module")
-def runs(
-    request: pytest.FixtureRequest, settings: Settings, run: Callable[[Sequence[Experiment]], list[Run]]
-) -> list[Run]:
-    """Runs of the grid that the test module names in its function ``experiments(settings)``."""
-    return run(request.module.experiments(settings))
+def runs(request: pytest.FixtureRequest, run: Callable[[Sequence[Experiment]], list[Run[Experiment]]]) -> Any:
+    """Runs, by label, of the experiments that the test module names in its function ``experiments(settings)``."""
+    grid = request.config.stash[SESSION].grid(request.module)
+    each = iter(run(_flat(grid)))
+    return Runs({label: [next(each) for _ in group] for label, group in grid.items()})
 
 
 @pytest.fixture
 def claim(request: pytest.FixtureRequest) -> Decider:
     """Decide the claim of the test; see `decides`."""
-    claim_id = request.node.get_closest_marker("claim").args[0]
-    claims = _load(_claims_file(request.node))
-    return Decider(claims[claim_id], request.config.stash[VERDICTS][claim_id])
+    return request.config.stash[SESSION].deciders[request.node.get_closest_marker("claim").args[0]]
 
 
 @pytest.fixture
 def figures(request: pytest.FixtureRequest, settings: Settings) -> FigureFolder:
     """Folder of the figures and frames of the paper that the test belongs to."""
-    return FigureFolder(settings.results / settings.scale / request.path.parent.name, request.node.nodeid)
+    return FigureFolder(settings.results / settings.scale / _paper(request.path), request.node.nodeid)
 
 
 # ------------------------------------------------------------------------------------------------------- details
 
 
-def _claims_file(item: pytest.Item) -> Path:
-    return item.path.with_name("claims.yaml")
-
-
-def _load(path: Path) -> dict[str, Any]:
+def _made(session: Session, experiments: Sequence[Experiment]) -> list[Run[Experiment]]:
+    """Run experiments; where they cannot be, raise what ends a test."""
     try:
-        return load_claims(path)
+        made = session.runner.run(experiments)
+    except (_data_error(), NetworkError, OutOfTime) as error:
+        raise NotRun(str(error)) from None
+    except DoesNotFit as error:
+        raise Refused(str(error)) from None
+    except RanksFailed as error:
+        raise LaunchFailed(str(error)) from None
+    evidence.name_diverged(session, made)
+    return made
+
+
+def _flat(grid: Grid) -> list[Experiment]:
+    """Return all experiments of a grid, in order."""
+    return list(chain.from_iterable(grid.values()))
+
+
+def _data_error() -> type[Exception]:
+    """Return what workloads raise whose data are not here; it is asked for when something was raised.
+
+    Workloads need torch, which takes two seconds to load: a session loads it if its experiments do.
+    """
+    from reproductions.workloads.base import DataError
+
+    return DataError
+
+
+def _paper(path: Path) -> str:
+    """Return the paper that a test belongs to: the folder of its claims, or its own folder if there are none."""
+    try:
+        return find_claims(path).parent.name
+    except ClaimsError:
+        return path.parent.name
+
+
+def _claims_file(item: pytest.Item) -> Path:
+    try:
+        return find_claims(item.path)
     except ClaimsError as error:
         raise pytest.UsageError(str(error)) from None
 
 
-def _verdicts_file(config: pytest.Config) -> Path:
-    settings = config.stash[SETTINGS]
-    return settings.results / settings.scale / "verdicts.json"
+def _load(path: Path) -> dict[str, Claim]:
+    try:
+        return of_folder(path)
+    except ClaimsError as error:
+        raise pytest.UsageError(str(error)) from None

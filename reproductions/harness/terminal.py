@@ -3,51 +3,106 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import pytest
 
-from reproductions.harness.experiment import Experiment
-from reproductions.harness.links import OnHosts
-from reproductions.harness.runner import Runner, duration
-from reproductions.harness.settings import Settings
+from reproductions.harness.runs.context import Context
+from reproductions.harness.runs.experiment import Experiment, Placement
+from reproductions.harness.runs.progress import duration
+from reproductions.harness.runs.runner import Runner
+from reproductions.harness.runs.settings import Settings
+
+START = 6.0  # seconds until the ranks of a launch begin
+
+# control sequences of a terminal: make room below and come back, remember the place, erase to the end of the line
+BELOW, SAVE, DOWN, ERASE, RESTORE = "\033D\033M", "\0337", "\033[1B\r", "\033[K", "\0338"
 
 
-def plan(runner: Runner, grid: Callable[[Settings], Sequence[Experiment]]) -> str:
-    """Say what will be run, on what, and about how long it takes; the session wants these runs from now on."""
-    settings, experiments = runner.settings, list(dict.fromkeys(grid(runner.settings)))
-    runner.want(experiments)
-    missing = [experiment for experiment, _ in runner.missing(experiments)]
-    if settings.network != "real" and any(isinstance(experiment, OnHosts) for experiment in missing):
-        return f"{len(experiments)} runs, for --network real only"
-    return f"{len(experiments)} runs, {len(missing)} to make{_estimate(settings, missing)}"
+class Forecast:
+    """What a session will run, module by module, and about how long it takes; the session wants these runs.
+
+    Beyond smoke scale, where it is hours, the time is that of a two-second trial of each network on this machine.
+    """
+
+    def __init__(self, runner: Runner) -> None:
+        self.runner = runner
+        self.todo: dict[Experiment, str] = {}
+        self.context = Context(data=runner.settings.data, precision=runner.settings.precision)
+
+    def module(self, grid: Sequence[Experiment]) -> str:
+        """Say what the runs of a module are."""
+        experiments = list(dict.fromkeys(grid))
+        self.runner.want(experiments)
+        missing = dict(self.runner.missing(experiments))
+        if not all(map(self.runner.reaches, missing)):
+            return f"{len(experiments)} runs, for --network real only"
+        self.todo |= missing
+        return f"{len(experiments)} runs, {len(missing)} to make{self._samples(missing)}{self._on(missing)}"
+
+    def total(self) -> str:
+        """Say how much there is to do in all, each run once, with the starts of ranks."""
+        launches = {each.placement if each.placement.rank_each else Placement.SHARED for each in self.todo}
+        return f"in all: {len(self.todo)} runs to make{self._on(self.todo, START * len(launches))}"
+
+    def _samples(self, missing: Collection[Experiment]) -> str:
+        """Say how many samples there are to compute, and how fast one core is at it."""
+        tried = {each: self._speed(each) for each in missing if self._speed(each)}
+        if not tried:
+            return ""
+        speeds = sorted({round(speed) for speed in tried.values()})
+        pace = f"{speeds[0]}" if len(speeds) == 1 else f"{speeds[0]} to {speeds[-1]}"
+        return f", {sum(each.samples for each in tried) / 1e6:.3g} million samples at {pace} a second and core"
+
+    def _speed(self, experiment: Experiment) -> float:
+        """Return the samples that one core was seen to compute in a second; 0 where that was not tried."""
+        settings = self.runner.settings
+        tried = settings.scale != "smoke" and settings.resolved_device == "cpu" and experiment.samples
+        return experiment.speed(self.context) if tried else 0.0
+
+    def _on(self, missing: Collection[Experiment], starts: float = 0.0) -> str:
+        """Say where experiments run, and how long by what a CPU needs; of a GPU, that is seen as they run."""
+        settings = self.runner.settings
+        if not missing or settings.resolved_device != "cpu":
+            return f" on {settings.resolved_device}" if missing else ""
+        alone = sum(each.placement is Placement.ALONE for each in missing)
+        seconds = sum(self._seconds(each) / _cores(settings, each, alone) for each in missing)
+        return f", about {duration(seconds + starts)} on cpu"
+
+    def _seconds(self, experiment: Experiment) -> float:
+        """Return the seconds of one core: by its speed, or by the estimate of the experiment."""
+        speed = self._speed(experiment)
+        return experiment.samples / speed if speed else experiment.cost
 
 
-def _estimate(settings: Settings, missing: Sequence[Experiment]) -> str:
-    """Say how long experiments take, by what a CPU needs; of a GPU, that is seen as they run."""
-    if not missing or settings.resolved_device != "cpu":
-        return f" on {settings.resolved_device}" if missing else ""
-    seconds = sum(experiment.cost / settings.processes(experiment.workers) for experiment in missing)
-    return f", about {duration(seconds + 6)} on cpu"
+def _cores(settings: Settings, experiment: Experiment, alone: int) -> int:
+    """Return how many cores work on an experiment, or on one of so many that run alone."""
+    if experiment.placement.rank_each:
+        return 1
+    return settings.processes(alone if experiment.placement is Placement.ALONE else experiment.workers)
 
 
 class ProgressLine:
-    """Shows progress in place on a terminal, and now and then as a line elsewhere."""
+    """Shows progress below the line of pytest on a terminal, and now and then as a line elsewhere."""
 
     def __init__(self, config: pytest.Config, every: float = 30.0) -> None:
         self.config, self.every, self.last = config, every, time.monotonic()
 
     def __call__(self, line: str) -> None:
-        """Show a line, unless one was shown a moment ago."""
-        if time.monotonic() - self.last < (0.5 if self._tty else self.every):
+        """Show a line, unless one was shown a moment ago; an empty one takes away what a terminal shows."""
+        if line and time.monotonic() - self.last < (0.5 if self._tty else self.every):
             return
         self.last = time.monotonic()
-        self._write(f"\r{line}\033[K" if self._tty else f"\n{line}")
+        if self._tty:
+            self._write(f"{BELOW}{SAVE}{DOWN}{line[: self._reporter._tw.fullwidth - 1]}{ERASE}{RESTORE}")
+        elif line:
+            self._write(f"\n{line}\n")
 
     def announce(self, line: str) -> None:
         """Show a line that stays."""
-        self._write(f"\r{line}\033[K\n" if self._tty else f"\n{line}\n")
+        self("") if self._tty else None
+        self._write(f"\n{line}\n")
 
     @property
     def _reporter(self) -> Any:
@@ -58,7 +113,8 @@ class ProgressLine:
         return self._reporter is not None and self._reporter.isatty
 
     def _write(self, text: str) -> None:
+        """Write past the capture; pytest counts the columns of what it writes itself, so it is told of whole lines."""
         capture: Any = self.config.pluginmanager.get_plugin("capturemanager")
         if self._reporter is not None:
             with capture.global_and_fixture_disabled():
-                self._reporter.write(text, flush=True)
+                self._reporter.write(text, flush=True) if "\n" in text else print(text, end="", flush=True)

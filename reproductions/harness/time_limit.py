@@ -7,20 +7,20 @@ from collections.abc import Iterator
 
 import pytest
 
-from reproductions.harness.deadline import OutOfTime
-from reproductions.harness.plugin import RUNNER
+from reproductions.harness.runs.deadline import OutOfTime
+from reproductions.harness.session import SESSION, NotRun
 
 GOES_ON = 75  # EX_TEMPFAIL of sysexits.h: the time limit was reached, nothing failed, the same command goes on
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what the session has no time for."""
-    tally = item.config.stash[RUNNER].tally
+    tally = item.config.stash[SESSION].runner.tally
     try:
         if tally.deadline.left < 0:
             tally.check()
     except OutOfTime as error:
-        raise pytest.skip.Exception(str(error)) from error
+        raise NotRun(str(error)) from None
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -31,13 +31,13 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Iterator[N
     would not add anything either, and a loop that repeats it has to end.
     """
     result = yield
-    runner = session.config.stash.get(RUNNER, None)
-    if runner is None:
+    ours = session.config.stash.get(SESSION, None)
+    if ours is None:
         return result
-    tally = runner.tally
+    tally = ours.runner.tally
     tally.end(complete=not tally.reached and exitstatus != pytest.ExitCode.INTERRUPTED)
     if tally.reached:
-        if exitstatus == pytest.ExitCode.OK:
+        if session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = GOES_ON if tally.progressed else pytest.ExitCode.TESTS_FAILED
         _say(session.config, tally.sentence(), tally.progressed)
     return result

@@ -1,1 +1,1 @@
-"""PopSGD: Decentralized Stochastic Gradient Descent in the Population Model."""
+"""Reproductions of the paper ``popsgd``, whose title stands in ``reproductions/papers.yaml``."""

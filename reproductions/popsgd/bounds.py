@@ -12,8 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from algorithms.popsgd import weights
-
 CLOCK = 2.0  # c of "t/n - c log T"; see the claim popsgd-clock-interval
 
 
@@ -32,8 +30,13 @@ def cycle_potential(n: int, eta: Any, M: float) -> Any:
     return 100 * n**5 * (eta * M) ** 2
 
 
+def total_weight(a: float, T: int) -> float:
+    """Return S_T = sum_{t < T} (a + t)^2 in closed form."""
+    return T * (a**2 - a + 1 / 6 + T * (a - 1 / 2)) + T**3 / 3
+
+
 @dataclass(frozen=True)
-class Setting:
+class Conditions:
     """What the bounds for strongly convex f depend on; `distance` is |mu_0 - x*|^2."""
 
     n: int
@@ -56,13 +59,18 @@ class Setting:
 
     def terms(self, on_cycle: bool = False) -> tuple[float, float, float]:
         """Return the three terms of (4.1), or of Theorem 5.1 on the cycle."""
-        total = float(weights(self.a, self.T).sum())
+        total = total_weight(self.a, self.T)
         first = self.a**3 * self.low / (2 * total) * self.distance
         second = 64 * self.T * (self.T + 2 * self.a) / (self.low * total) * self.sigma**2
         third = 9216 * self.T * self.n**2 / (self.low**2 * total) * self.M**2 * self.high
         if on_cycle:
             third = 25600 * self.T * self.n**6 / (self.low**3 * total) * (self.M * self.high) ** 2
         return first, second, third
+
+    def rest(self, on_cycle: bool = False) -> float:
+        """Return the first and third term over the second."""
+        first, second, third = self.terms(on_cycle)
+        return (first + third) / second
 
 
 def theorem_b2(n: int, T: int, eta: float, high: float, M: float, gap: float, printed: bool = False) -> float:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -11,24 +10,20 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from algorithms import popsgd
-from algorithms.popsgd import Averaging, ClockRate, Complete, Population
-from algorithms.popsgd_engine import Samples, Simulation
-from reproductions.harness.context import Context
-from reproductions.harness.decisions import Interval
-from reproductions.harness.experiment import Experiment
-from reproductions.harness.statistics import slope_interval
-from reproductions.harness.store import Run
+from algorithms.popsgd import population
+from algorithms.popsgd.population import Averaging, ClockRate, Complete, Population
+from algorithms.popsgd.simulation import Samples, Simulation
+from reproductions.harness.runs.context import Context
+from reproductions.harness.runs.experiment import Experiment, Placement
 from reproductions.workloads.linear import LinearTask, LinearWorkload
 
 Array = NDArray[np.float64]
-Statistic = Callable[[Array], Any]
 
 FIXED = 0  # the node whose model is measured: "an arbitrary fixed model"
 
 
 class Interacting(Protocol):
-    """A population and a way to let it interact; see `popsgd_engine.Simulation`."""
+    """A population and a way to let it interact; see `algorithms.popsgd.simulation.Simulation`."""
 
     nodes: Population
 
@@ -50,12 +45,10 @@ class Convex(Experiment):
 
     Parameters
     ----------
-    role
-        What the run is for.
     workload, batch
         On what; samples of one gradient.
     nodes, averaging, rate
-        n, the rule and learning rates; see `algorithms.popsgd`.
+        n, the rule and learning rates; see `algorithms.popsgd.population`.
     steps, looks
         SGD steps of the fixed node, and how often it is looked at.
     seed
@@ -66,8 +59,7 @@ class Convex(Experiment):
         Look at all nodes, for least squares.
     """
 
-    solo: ClassVar[bool] = True
-    role: str
+    placement: ClassVar[Placement] = Placement.ALONE
     workload: LinearWorkload
     nodes: int
     rate: ClockRate
@@ -86,8 +78,9 @@ class Convex(Experiment):
 
     @property
     def cost(self) -> float:
-        """Seconds on one core."""
-        return 0.05 + self.nodes * self.steps / 2 * (3e-7 + 1e-7 * self.batch)
+        """Seconds on one core: half a nanosecond for each feature of a sample, and what else an interaction takes."""
+        features: int = getattr(self.workload, "d", 0)
+        return 0.05 + self.nodes * self.steps / 2 * (1.5e-7 + 2 * 5e-10 * self.batch * features)
 
     def checksum(self, data: Path | None) -> str:
         """See `Experiment.checksum`."""
@@ -116,7 +109,7 @@ class Convex(Experiment):
         """Return the population before its first interaction."""
         kind = np.float32 if self.single else np.float64
         a, y = (np.ascontiguousarray(side, kind) for side in task.train)
-        nodes = popsgd.population(np.zeros((self.nodes, a.shape[1]), kind))
+        nodes = population.population(np.zeros((self.nodes, a.shape[1]), kind))
         samples = Samples(a, y, self.batch, task.loss, self.seed)
         return Simulation(nodes, Complete(self.nodes), samples, self.rate, self.averaging, self.seed)
 
@@ -132,31 +125,3 @@ class Convex(Experiment):
 @lru_cache(maxsize=2)  # a grid has hundreds of runs on one data set
 def _loaded(workload: LinearWorkload, data: Path | None) -> LinearTask:
     return workload.load(data)
-
-
-def over_seeds(drafts: Iterable[Convex], seeds: int) -> list[Convex]:
-    """Return every experiment once for each seed."""
-    return [replace(draft, seed=seed) for draft in drafts for seed in range(seeds)]
-
-
-def groups(runs: Iterable[Run], *roles: str) -> dict[Convex, list[Run]]:
-    """Group the runs of some roles by everything but the seed; the keys have seed 0."""
-    found: dict[Convex, list[Run]] = {}
-    for run in runs:
-        experiment = run.experiment
-        if isinstance(experiment, Convex) and experiment.role in roles:
-            found.setdefault(replace(experiment, seed=0), []).append(run)
-    return found
-
-
-def settled(runs: Sequence[Run], since: float, statistic: Statistic = np.mean, metric: str = "excess") -> Array:
-    """Return a statistic of a metric after this fraction of the steps, for every run."""
-    series = [run.series(metric) for run in runs]
-    return np.array([statistic(each[each.index > since * each.index.max()].to_numpy()) for each in series])
-
-
-def slope_in(name: str, found: Mapping[Convex, Array]) -> Interval:
-    """Fit values, one for each seed, against a field of the experiments on log-log axes."""
-    points = [(getattr(run, name), value) for run, values in found.items() for value in values]
-    x, y = np.log(np.array(points)).T
-    return slope_interval(x, y).interval

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
 import numpy as np
 
-from algorithms import popsgd
-from algorithms.popsgd import ClockRate, Graph, Population
+from algorithms.compiled import kernel
+from algorithms.popsgd import population
+from algorithms.popsgd.loops import tick
+from algorithms.popsgd.population import ClockRate, Edges, Graph, Population
 from algorithms.streams import stream
-from reproductions.harness.context import Context
-from reproductions.harness.experiment import Experiment
-from reproductions.harness.store import Run
+from reproductions.harness.runs.context import Context
+from reproductions.harness.runs.experiment import Experiment, Placement
 from reproductions.popsgd.bounds import CLOCK
 from reproductions.popsgd.problems import Array, Problem
 
-FEWEST = 5
 BLOCK = 64  # steps of a node whose noise shares a stream
 ZETA = 0.5  # of the potential G_t
 
@@ -28,8 +27,7 @@ ZETA = 0.5  # of the potential G_t
 class OnGraph(Experiment):
     """What both kinds of run share: T interactions on a graph."""
 
-    solo: ClassVar[bool] = True
-    role: str
+    placement: ClassVar[Placement] = Placement.ALONE
     graph: Graph
     steps: int
     seed: int
@@ -38,9 +36,6 @@ class OnGraph(Experiment):
     def workers(self) -> int:
         """One: the sequence of interactions is serial."""
         return 1
-
-
-E = TypeVar("E", bound=OnGraph)
 
 
 @dataclass(frozen=True)
@@ -77,6 +72,10 @@ class PopulationDescent(OnGraph):
         """The root of sup E |g|^2, where models can get to."""
         return math.sqrt(self.problem.steepest(self.noise) + self.sigma**2)
 
+    def eta(self, t: int) -> float:
+        """Return the learning rate eta_t of the true time t."""
+        return self.rate.b / (self.rate.a + (t if self.rate.n else 0))
+
     @property
     def cost(self) -> float:
         """Seconds on one core."""
@@ -85,18 +84,18 @@ class PopulationDescent(OnGraph):
     def execute(self, context: Context) -> None:
         """Descend and log what was seen."""
         context.notes["workload"] = type(self.problem).__name__.lower()
-        nodes = popsgd.population(np.zeros((self.graph.nodes, self.problem.d)))
-        pairs, seen = popsgd.interactions(self.graph, self.seed, 0, self.steps), _Seen(self)
+        nodes = population.population(np.zeros((self.graph.nodes, self.problem.d)))
+        pairs, seen = population.interactions(self.graph, self.seed, 0, self.steps), _Seen(self)
         gradient = self._stochastic()
         for t in range(0, self.steps, self.every):
             seen.look(nodes, t)
-            popsgd.simulate(nodes, pairs[t : t + self.every], gradient, self.rate)
+            population.simulate(nodes, pairs[t : t + self.every], gradient, self.rate)
             done = min(t + self.every, self.steps)
             if done == self.steps or done.bit_length() > t.bit_length():
                 context.log(done, seen.summary(nodes))
                 context.on_progress(done / self.steps)
 
-    def _stochastic(self) -> popsgd.Gradient:
+    def _stochastic(self) -> population.Gradient:
         """Return stochastic gradients whose noise is keyed by node and by how many steps that node has made."""
 
         @cache
@@ -147,68 +146,61 @@ class _Seen:
 
 @dataclass(frozen=True)
 class Clocks(OnGraph):
-    """The phase clock alone. Clocks are looked at eight times in n interactions; in between, bounds hold, since they
-    never run backwards and t moves on by n/8. Logged after 2^k n interactions, as maxima over all times until then:
+    """The phase clock alone.
 
-    - ``deviation``: abs(V^i - t/n);
+    Logged after 2^k n interactions and at the end, as maxima over all times until then:
+
+    - ``deviation``: abs(V^i - t/n) of the node that is furthest off;
     - ``lowest``, ``highest`` (minimum and maximum): eta_t/eta_t^i for a = 2 c n log(steps);
-    - ``potential``: G_t/n at that time, with zeta = `ZETA`.
+    - ``potential``: G_t/n at that time, with zeta = `ZETA`; ``step``: the mean of abs(V^i - V^j) over edges, for graphs
+      with edges.
     """
 
     @property
     def cost(self) -> float:
         """Seconds on one core."""
-        return 1e-6 * self.steps
+        return 3e-8 * self.steps
 
     def execute(self, context: Context) -> None:
         """Let the clocks tick."""
         context.notes["workload"] = "clocks"
-        n, a = self.graph.nodes, 2 * CLOCK * self.graph.nodes * math.log(self.steps)
-        deviation, lowest, highest, due = 0.0, 1.0, 1.0, n
-        for before, then, t, clock in self._looks():
-            slowest, fastest = int(then.min()), int(clock.max())
-            deviation = max(deviation, fastest - before / n, t / n - slowest)
-            lowest = min(lowest, (a + n * slowest) / (a + t))
-            highest = max(highest, (a + n * fastest) / (a + before))
-            if t >= due or t == self.steps:
-                potential = 2 * float(np.cosh(ZETA * (clock - t / n)).mean())
-                found = {"deviation": deviation, "lowest": lowest, "highest": highest, "potential": potential}
-                context.log(t, found)
+        n = self.graph.nodes
+        clock, extremes = np.zeros(n, np.int64), np.array([0.0, 1.0, 1.0])
+        offset, t, due = 2 * CLOCK * n * math.log(self.steps), 0, n
+        while t < self.steps:
+            until = min(due, self.steps, t - t % population.CHUNK + population.CHUNK)
+            watch(clock, population.interactions(self.graph, self.seed, t, until), t, offset, extremes)
+            t = until
+            if t in (due, self.steps):
+                found = dict(zip(("deviation", "lowest", "highest"), extremes.tolist(), strict=True))
+                context.log(t, found | self._spread(clock, t / n))
                 due *= 2
 
-    def _looks(self) -> Iterator[tuple[int, popsgd.Integers, int, popsgd.Integers]]:
-        """Yield the time of a look and the clocks then, the time of the next and the clocks at that."""
-        clock = np.zeros(self.graph.nodes, np.int64)
-        every = max(1, self.graph.nodes // 8)
-        pairs = popsgd.interactions(self.graph, self.seed, 0, self.steps).tolist()
-        for t in range(0, self.steps, every):
-            then = clock.copy()
-            for i, j in pairs[t : t + every]:
-                popsgd.tick(clock, i, j)
-            yield t, then, min(t + every, self.steps), clock
+    def _spread(self, clock: population.Integers, time: float) -> dict[str, float]:
+        found = {"potential": 2 * float(np.cosh(ZETA * (clock - time)).mean())}
+        if isinstance(self.graph, Edges):
+            i, j = np.array(self.graph.edges).T
+            found["step"] = float(abs(clock[i] - clock[j]).mean())
+        return found
 
 
-def repeat(experiment: E, seeds: int) -> list[E]:
-    """Return the experiment once for every seed, at least `FEWEST` times: a run takes a fraction of a second."""
-    return [replace(experiment, seed=seed) for seed in range(max(seeds, FEWEST))]
+@kernel
+def watch(clock: population.Integers, pairs: population.Integers, t: int, a: float, extremes: Array) -> None:
+    """Let clocks tick from time t on, in place, and widen `extremes` by what was seen.
 
-
-def by_setting(runs: Iterable[Run], kind: type[E], *roles: str) -> dict[E, list[Run]]:
-    """Group the runs of one kind of experiment, of all roles or some, by everything but the seed."""
-    groups: dict[E, list[Run]] = {}
-    for run in runs:
-        experiment = run.experiment
-        if isinstance(experiment, kind) and (not roles or experiment.role in roles):
-            groups.setdefault(replace(experiment, seed=0), []).append(run)
-    return groups
-
-
-def over_time(runs: Iterable[Run], metric: str) -> dict[int, list[float]]:
-    """Return a metric of every run, by the number of interactions after which it was logged."""
-    table = [run.series(metric) for run in runs]
-    return {int(t): [float(series[t]) for series in table] for t in table[0].index}
-
-
-def at(runs: Iterable[Run], metric: str, step: int) -> list[float]:
-    """Return a metric logged after `step` interactions, of every run."""
-    return [float(run.series(metric)[step]) for run in runs]
+    These are the largest deviation from t/n, and the smallest and largest eta_t/eta_t^i for eta = 1/(a + time).
+    """
+    n, fastest, slowest = len(clock), clock.max(), clock.min()
+    behind = (clock == slowest).sum()
+    for i, j in pairs:
+        k = tick(clock, i, j, True)
+        t += 1
+        fastest = max(fastest, clock[k])
+        if clock[k] == slowest + 1:
+            behind -= 1
+        if behind == 0:
+            slowest = clock.min()
+            behind = (clock == slowest).sum()
+        extremes[0] = max(extremes[0], fastest - t / n, t / n - slowest)
+        extremes[1] = min(extremes[1], (a + n * slowest) / (a + t))
+        extremes[2] = max(extremes[2], (a + n * fastest) / (a + t))

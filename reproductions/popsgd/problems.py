@@ -130,7 +130,7 @@ class Halves(Flat):
 
 
 @dataclass(frozen=True)
-class Waves(Problem):
+class Cosines(Problem):
     """f(x) = high sum_k (1 - cos(x_k - centre)): neither convex nor quadratic; centre = pi starts at a maximum."""
 
     high: float = 1.0

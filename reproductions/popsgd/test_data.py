@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from reproductions.harness.decisions import agree, all_of, exactly
-from reproductions.harness.plugin import decides
-from reproductions.harness.settings import Settings
-from reproductions.harness.verdicts import Decider
-from reproductions.popsgd.grids import SQUARES
+from reproductions.paper import Decider, Settings, agree, all_of, decides, exactly
+from reproductions.popsgd.recipes import SQUARES
 from reproductions.workloads.base import DataError
 from reproductions.workloads.linear import Gisette, LinearWorkload, Year
 
@@ -46,4 +43,4 @@ def _decide_sizes(claim: Decider, settings: Settings, workload: LinearWorkload) 
     train, test, d = len(task.train.y), len(task.test.y), task.train.a.shape[1]
     first, second, features = claim.claim.value
     printed = exactly([test, train, d], [first, second, features])
-    claim.decide_erratum(printed, exactly([train, test, d], [first, second, features]), f"{train} train, {test} test")
+    claim.decide_misprint(printed, exactly([train, test, d], [first, second, features]), f"{train} train, {test} test")

@@ -2,131 +2,105 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
+
 import numpy as np
 import pandas as pd
 
-from algorithms.popsgd import constant, population, simulate
+from algorithms.popsgd.population import constant, population, simulate
 from algorithms.streams import stream
-from reproductions.harness.decisions import Decision, all_of, close
-from reproductions.harness.figures import FigureFolder, curves, draw, name_of, panels
-from reproductions.harness.milestones import steps_to
-from reproductions.harness.plugin import decides
-from reproductions.harness.settings import Settings
-from reproductions.harness.statistics import Array, increasing, less
-from reproductions.harness.store import Run, select
-from reproductions.harness.verdicts import Decider
-from reproductions.popsgd.networks import ONE_SIDED, PERIOD, SYMMETRIC, curve, data_parallel, local_sgd
-from reproductions.popsgd.training import Method, NodeTraining
+from reproductions.harness.verdicts.claims import Label as ClaimLabel
+from reproductions.paper import (
+    Decider,
+    Decision,
+    FigureFolder,
+    Label,
+    Run,
+    Runs,
+    Settings,
+    all_of,
+    close,
+    decides,
+    draw,
+    less,
+    name_of,
+    panels,
+    reached,
+    unfolded,
+)
+from reproductions.popsgd.readings import Array
+from reproductions.popsgd.recipes import CIFAR, ONE_SIDED, SYMMETRIC, Recipe, data_parallel, local_sgd
+from reproductions.popsgd.training import NodeTraining, PopSGD, Rounds
 
-NODES = (1, 4, 8)
-BASELINE_NODES = 4  # of the comparison with data-parallel and local SGD at reduced scale
-CURVES: dict[str, tuple[Method, int, float]] = {
-    "vanilla SGD": (SYMMETRIC, 1, 1.0),
-    "PopSGD, n = 4": (SYMMETRIC, 4, 1.0),
-    "PopSGD, n = 8": (SYMMETRIC, 8, 1.0),
-    "one-sided, n = 4, 2 η": (ONE_SIDED, 4, 2.0),
-    "data-parallel, n = 4": (data_parallel(4), 4, 1.0),
-    "local SGD, n = 4": (local_sgd(4), 4, 1.0),
-}
-PERIODS = {10: "local SGD, every 10", PERIOD: "local SGD, n = 4", 200: "local SGD, every 200"}
-ALL = CURVES | {name: (local_sgd(4, period), 4, 1.0) for period, name in PERIODS.items()}
+BY_NODES = ("vanilla SGD", "PopSGD, n = 4", "PopSGD, n = 8")
+BASELINE = "vanilla SGD, standard length"
+RARE = "local SGD, five times rarer, n = 4"
+NEVER = "never averaging, n = 4"
+SIZES = (4, 8)  # n of the comparison with data-parallel and local SGD
 TAIL = 1 / 2
-ALPHA = 0.05 / 5  # Bonferroni over the claims of the figure
-COMPARABLE, PART = 1.5, 0.85
+COMPARABLE = 1.5
 LINKS = (0.0, 0.01, 0.1)  # seconds of a model on the link in units of those of a step's compute
 
 
-def experiments(settings: Settings) -> list[NodeTraining]:
-    """Return all curves."""
-    return [training for setting in ALL.values() for training in curve(settings, *setting)]
+def methods(recipe: Recipe) -> dict[str, tuple[PopSGD | Rounds, int, float]]:
+    """Return rule, n and step size, in units of the recipe's, of every curve."""
+    found: dict[str, tuple[PopSGD | Rounds, int, float]] = {
+        name: (SYMMETRIC, n, 1.0) for name, n in zip(BY_NODES, (1, *SIZES), strict=True)
+    }
+    found["one-sided, n = 4, 2 η"] = (ONE_SIDED, 4, 2.0)
+    for n in SIZES:
+        found[f"data-parallel, n = {n}"] = (data_parallel(n), n, 1.0)
+        found[f"local SGD, n = {n}"] = (local_sgd(n, recipe.period), n, 1.0)
+    found[RARE] = (local_sgd(4, 5 * recipe.period), 4, 1.0)
+    found[NEVER] = (local_sgd(4, 2 * recipe.steps), 4, 1.0)
+    return found
 
 
-def of(settings: Settings, runs: list[Run], name: str) -> list[Run]:
-    """Return the runs of a curve, by seed."""
-    return select(runs, curve(settings, *ALL[name]))
+def experiments(settings: Settings) -> dict[str, list[NodeTraining]]:
+    """Return all curves; vanilla SGD also by its standard schedule, which is not compressed, with three seeds."""
+    recipe, seeds = CIFAR[settings.scale], settings.fewer_seeds()
+    grid = {name: [recipe.training(*of[:2], seed, of[2]) for seed in seeds] for name, of in methods(recipe).items()}
+    return grid | {BASELINE: [recipe.baseline(seed) for seed in seeds[:3]]}
 
 
-def tail(runs: list[Run], metric: str) -> list[float]:
-    """Return the mean of a metric over the second half of every run."""
-    series = [run.series(metric).to_numpy() for run in runs]
-    return [float(values[-max(1, round(TAIL * len(values))) :].mean()) for values in series]
-
-
-def by_nodes(settings: Settings, runs: list[Run]) -> list[list[Run]]:
-    """Return the runs of vanilla SGD and of PopSGD at growing n."""
-    return [of(settings, runs, name) for name in list(CURVES)[: len(NODES)]]
-
-
-def _decide_error(claim: Decider, settings: Settings, runs: list[Run], metric: str) -> None:
-    groups = by_nodes(settings, runs)
-    errors = [tail(group, metric) for group in groups]
-    falls = increasing([[-e for e in error] for error in errors], alpha=ALPHA)
-    clearly = less(errors[-1], [PART * e for e in errors[0]], alpha=ALPHA)
-    text = ", ".join(f"n = {n}: {1 - np.mean(error):.3f}" for n, error in zip(NODES, errors, strict=True))
-    claim.decide(all_of(falls, clearly), text, [run for group in groups for run in group])
-
-
-@decides("popsgd-cifar-train-acc")
-def test_train_accuracy_rises_with_n(claim: Decider, settings: Settings, runs: list[Run]) -> None:
-    _decide_error(claim, settings, runs, "train_error")
-
-
-@decides("popsgd-cifar-panel-b")
-def test_test_accuracy_rises_with_n(claim: Decider, settings: Settings, runs: list[Run]) -> None:
-    _decide_error(claim, settings, runs, "test_error")
+@decides("popsgd-cifar-train-acc", "popsgd-cifar-panel-b")
+def test_accuracy_rises_with_n(claim: Decider, runs: Runs[NodeTraining]) -> None:
+    metric = f"{claim.claim.at['part']}_accuracy"
+    compared = runs.only(*BY_NODES)
+    points: dict[ClaimLabel, list[float]] = {name: tail(runs[name], metric) for name in BY_NODES}
+    claim.decide(claim.follows(points), _accuracies(points), compared)
 
 
 @decides("popsgd-cifar-faster-with-n")
-def test_converges_faster_with_n(claim: Decider, settings: Settings, runs: list[Run]) -> None:
-    groups = by_nodes(settings, runs)
-    speeds = [1 / steps(group, 0.1) for group in groups]
-    clearly = less(speeds[0], PART * speeds[-1], alpha=ALPHA)
-    text = ", ".join(f"n = {n}: {1 / np.mean(speed):.0f}" for n, speed in zip(NODES, speeds, strict=True))
-    decision = all_of(increasing(speeds, alpha=ALPHA), clearly)
-    claim.decide(decision, f"steps to 90 %: {text}", [run for group in groups for run in group])
-
-
-def steps(runs: list[Run], error: float) -> Array:
-    """Return the SGD steps per model of every run until its training error is at a level; infinite if it never is."""
-    return np.array([steps_to(run, "train_error", error) for run in runs])
+def test_converges_faster_with_n(claim: Decider, runs: Runs[NodeTraining]) -> None:
+    compared = runs.only(*BY_NODES)
+    times: dict[ClaimLabel, Array] = {name: steps_to_90(runs[name]) for name in BY_NODES}
+    decision = where_all_get(times, lambda: claim.follows({name: list(values) for name, values in times.items()}))
+    claim.decide(decision, _times(times), compared)
 
 
 @decides("popsgd-cifar-time-to-90")
-def test_time_to_90_percent(claim: Decider, settings: Settings, runs: list[Run], figures: FigureFolder) -> None:
-    names = ["PopSGD, n = 4", "data-parallel, n = 4", "local SGD, n = 4"]
-    used = {name: of(settings, runs, name)[: len(settings.fewer_seeds())] for name in names}
-    speeds = {name: 1 / steps(part, 0.1) for name, part in used.items()}  # 0: never there
-    decisions = [
-        less(speeds[other] / batch_seconds(other, rho) / COMPARABLE, speeds[names[0]] / batch_seconds(names[0], rho))
-        for other in names[1:]
-        for rho in LINKS
-    ]
-    text = ", ".join(f"{name.split(',')[0]} {_mean_steps(speed)}" for name, speed in speeds.items())
-    _bars(figures, settings, runs)
-    claim.decide(all_of(*decisions), f"steps to 90 %: {text}", [run for part in used.values() for run in part])
+def test_time_to_90_percent(claim: Decider, runs: Runs[NodeTraining], figures: FigureFolder) -> None:
+    _bars(figures, runs)
+    names = [f"{rule}, n = {n}" for n in SIZES for rule in ("PopSGD", "data-parallel", "local SGD")]
+    times: dict[ClaimLabel, Array] = {name: steps_to_90(runs[name]) for name in names}
 
+    def comparable(n: int, other: str, rho: float) -> Decision:
+        ours, theirs = f"PopSGD, n = {n}", f"{other}, n = {n}"
+        mine, its = times[ours] * batch_seconds(ours, n, rho), times[theirs] * batch_seconds(theirs, n, rho)
+        return less(mine, COMPARABLE * its, alpha=claim.alpha)
 
-def batch_seconds(name: str, rho: float) -> float:
-    """Return the modelled time of a batch, in units of its compute, if a model takes rho of it on the link.
-
-    A node sends and receives one model a step by PopSGD, 2 (n - 1)/n by ring all-reduce, and that every 100 steps by
-    local SGD. Latency is left out.
-    """
-    ring = 2 * (BASELINE_NODES - 1) / BASELINE_NODES
-    sent = {"PopSGD": 1.0, "one-sided": 1.0, "data-parallel": ring, "local SGD": ring / PERIOD}
-    return 1 + rho * sent.get(name.split(",", maxsplit=1)[0], 0.0)
-
-
-def _mean_steps(speed: Array) -> str:
-    return f"{1 / np.mean(speed):.0f} ({np.count_nonzero(speed)} of {len(speed)} there)" if speed.any() else "never"
+    grid = [(n, other, rho) for n in SIZES for other in ("data-parallel", "local SGD") for rho in LINKS]
+    decision = where_all_get(times, lambda: all_of(*(comparable(*case) for case in grid)))
+    claim.decide(decision, _times(times), runs.only(*names))
 
 
 @decides("popsgd-localsgd-100")
-def test_local_sgd_needs_global_averages(claim: Decider, settings: Settings, runs: list[Run]) -> None:
-    groups = {period: of(settings, runs, name) for period, name in PERIODS.items()}
-    errors = [tail(group, "train_error") for group in groups.values()]
-    text = ", ".join(f"every {period}: {1 - np.mean(error):.3f}" for period, error in zip(groups, errors, strict=True))
-    claim.decide(increasing(errors, alpha=ALPHA), text, [run for group in groups.values() for run in group])
+def test_local_sgd_needs_global_averages(claim: Decider, runs: Runs[NodeTraining]) -> None:
+    names = (NEVER, RARE, "local SGD, n = 4")
+    points: dict[ClaimLabel, list[float]] = {name: tail(runs[name], "train_accuracy") for name in names}
+    claim.decide(claim.follows(points), _accuracies(points), runs.only(*names))
 
 
 def test_one_sided_averaging_halves_the_step_of_the_mean() -> None:
@@ -148,48 +122,97 @@ def mean_shift(averaging: str) -> Decision:
     return close(moved, -made * u.mean(axis=0) / n / 2, rtol=1e-9, atol=1e-12)
 
 
+# ---------------------------------------------------------------------------------------------------- measurement
+
+
+def tail(group: list[Run[NodeTraining]], metric: str) -> list[float]:
+    """Return the mean of a metric over the second half of every run."""
+    series = [run.series(metric).to_numpy() for run in group]
+    return [float(values[-max(1, round(TAIL * len(values))) :].mean()) for values in series]
+
+
+def steps_to_90(group: list[Run[NodeTraining]]) -> Array:
+    """Return the SGD steps per model of every run to 90 % training accuracy; infinite if it never gets there."""
+    return np.array([run.steps_to("train_error", 0.1) for run in group])
+
+
+def where_all_get(times: Mapping[ClaimLabel, Array], decide: Callable[[], Decision]) -> Decision:
+    """Decide about times to a level if every run got there: one that did not is a censored observation, no time."""
+    whole: dict[object, Array] = {
+        name: values if np.isfinite(values).all() else np.full(len(values), np.nan) for name, values in times.items()
+    }
+    return reached(whole, decide)
+
+
+def batch_seconds(name: str, n: int, rho: float) -> float:
+    """Return the modelled time of a batch, in units of its compute, if a model takes rho of it on the link.
+
+    A node sends and receives one model a step by PopSGD, 2 (n - 1)/n by ring all-reduce, and that once in a period of
+    100 steps by local SGD. Latency is left out.
+    """
+    ring = 2 * (n - 1) / n
+    sent = {"PopSGD": 1.0, "one-sided": 1.0, "data-parallel": ring, "local SGD": ring / 100}
+    return 1 + rho * sent.get(name.split(",", maxsplit=1)[0], 0.0)
+
+
+def _accuracies(points: Mapping[ClaimLabel, list[float]]) -> str:
+    return ", ".join(f"{name}: {np.mean(values):.3f}" for name, values in points.items())
+
+
+def _times(times: Mapping[ClaimLabel, Array]) -> str:
+    def one(values: Array) -> str:
+        there = values[np.isfinite(values)]
+        return f"{there.mean():.0f} ({len(there)} of {len(values)} get there)" if len(there) else "never"
+
+    return "steps to 90 %: " + ", ".join(f"{name} {one(values)}" for name, values in times.items())
+
+
 # ---------------------------------------------------------------------------------------------------------- figure
 
 
-def test_figure4(settings: Settings, runs: list[Run], figures: FigureFolder) -> None:
+def test_figure4(settings: Settings, runs: Runs[NodeTraining], figures: FigureFolder) -> None:
     figure, axes = panels(2, width=4.8, height=3.8)
-    frames = []
+    frames, shown = [], runs.where(lambda name: name not in (RARE, NEVER))
     for axis, part, letter in zip(axes, ("train", "test"), "ab", strict=True):
-        frames.append(_frame(settings, runs, f"{part}_error"))
-        draw(axis, frames[-1])
+        frame = shown.curves(f"{part}_error")
+        frames.append(unfolded(frame, partial(_parameters, runs)))
+        draw(axis, frame[frame["label"] != BASELINE])
+        draw(axis, frame[frame["label"] == BASELINE], color="grey", ls="--")
         label = f"{part} error of node 0 (1 - accuracy)"
-        axis.set(title=f"({letter})", xlabel="SGD steps per model", ylabel=label, yscale="log")
+        axis.set(title=f"({letter})", xlabel="SGD steps per model", ylabel=label, xscale="log", yscale="log")
     axes[0].legend(fontsize=7, loc="lower left")
-    figure.suptitle(name_of(settings, "ResNet20", runs), fontsize=10)
+    figure.suptitle(name_of(settings, "ResNet20", runs.all))
     figures.save("figure4-cifar", figure, pd.concat(frames))
 
 
-def _frame(settings: Settings, runs: list[Run], metric: str) -> pd.DataFrame:
-    chosen = {name: of(settings, runs, name) for name in CURVES}
-    return curves([run for part in chosen.values() for run in part], [n for n in chosen for _ in chosen[n]], metric)
+def _parameters(runs: Runs[NodeTraining], name: Label) -> dict[str, object]:
+    """Return what a curve stands for, its step size in units of that of PopSGD."""
+    run, usual = runs.experiment(name), runs.experiment(BY_NODES[0])
+    size = run.schedule.lr(0) / usual.schedule.lr(0)
+    return {"method": str(name).split(",", maxsplit=1)[0], "n": run.nodes, "step_size": size, "steps": run.steps}
 
 
-def _bars(figures: FigureFolder, settings: Settings, runs: list[Run]) -> None:
+def _bars(figures: FigureFolder, runs: Runs[NodeTraining]) -> None:
     """Draw panel (c): modelled time to 90 % by speed of the link; a curve that never gets there has no bar."""
+    names = [
+        name for name in runs if name not in (RARE, NEVER, BASELINE) and np.isfinite(steps_to_90(runs[name])).any()
+    ]
     rows = [
-        {
-            "curve": name,
-            "rho": rho,
-            "seconds": batch_seconds(name, rho) / np.mean(1 / steps(of(settings, runs, name), 0.1)),
-        }
-        for name in CURVES
+        _parameters(runs, name)
+        | {"rho": rho, "seconds": batch_seconds(str(name), runs.experiment(name).nodes, rho) * mean}
+        for name in names
+        for mean in [steps_to_90(runs[name])[np.isfinite(steps_to_90(runs[name]))].mean()]
         for rho in LINKS
-        if (1 / steps(of(settings, runs, name), 0.1)).any()
     ]
     if not rows:
         return
-    figure, (axis,) = panels(1, width=6)
+    figure, (axis,) = panels(1, width=7)
     frame = pd.DataFrame(rows)
     for k, rho in enumerate(LINKS):
         part = frame[frame["rho"] == rho]
-        places = [list(CURVES).index(name) + 0.27 * (k - 1) for name in part["curve"]]
+        places = np.arange(len(part)) + 0.27 * (k - 1)
         axis.bar(places, part["seconds"], 0.25, label=f"{rho:g}")
-    axis.set_xticks(range(len(CURVES)), [name.replace(", ", "\n", 1) for name in CURVES], fontsize=7)
+    axis.set_xticks(range(len(names)), [str(name).replace(", ", "\n", 1) for name in names], fontsize=7)
     axis.set(title="(c) time to 90 % train accuracy", ylabel="modelled time (compute of a step = 1)")
     axis.margins(y=0.3)
     axis.legend(title="model on the link / compute", fontsize=7, title_fontsize=7, ncols=3)

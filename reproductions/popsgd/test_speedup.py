@@ -5,61 +5,77 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 
-from reproductions.harness.decisions import all_of
-from reproductions.harness.figures import COLOURS, FigureFolder, panels
-from reproductions.harness.plugin import decides
-from reproductions.harness.settings import Settings
-from reproductions.harness.statistics import slope_interval, within
-from reproductions.harness.store import Run
-from reproductions.harness.verdicts import Decider
-from reproductions.popsgd import grids
-from reproductions.popsgd.convex import Array, Convex, groups, over_seeds, settled, slope_in
+from reproductions.paper import (
+    COLOURS,
+    Decider,
+    FigureFolder,
+    Label,
+    Run,
+    Runs,
+    Settings,
+    all_of,
+    decides,
+    panels,
+    slope_interval,
+    unfolded,
+    within,
+)
+from reproductions.popsgd import recipes
+from reproductions.popsgd.convex import Array, Convex
+from reproductions.popsgd.readings import seeded, settled, slope_in
 
 BATCHES = (1, 4, 16, 64)
+ALONE = "without averaging"
 
 
-def experiments(settings: Settings) -> list[Convex]:
-    """Return all runs of this module."""
-    together = [grids.SPEEDUP.run("speed-up", n) for n in grids.SPEEDUP_NODES]
-    alone = [replace(run, role="alone", averaging="none") for run in together]
-    batches = [grids.FIGURE3.run("batch", 4, batch) for batch in BATCHES]
-    return over_seeds([*together, *alone, *batches], settings.seeds)
+def experiments(settings: Settings) -> dict[Label, list[Convex]]:
+    """Return all runs of this module: with and without averaging by n, and by batch."""
+    together = {n: recipes.SPEEDUP.run(n) for n in recipes.SPEEDUP_NODES}
+    drafts: dict[Label, Convex] = {
+        **{("together", n): run for n, run in together.items()},
+        **{("alone", n): replace(run, averaging="none") for n, run in together.items()},
+        **{("batch", batch): recipes.FIGURE3.run(4, batch) for batch in BATCHES},
+    }
+    return {label: seeded(draft, len(settings.fewer_seeds())) for label, draft in drafts.items()}
 
 
 @decides("popsgd-linear-speedup")
-def test_linear_speedup(claim: Decider, runs: list[Run], figures: FigureFolder) -> None:
-    fit = slope_in("nodes", _excess(runs, "speed-up"))
+def test_linear_speedup(claim: Decider, runs: Runs[Convex], figures: FigureFolder) -> None:
+    fit = slope_in(_excess(runs, "together"))
     _draw(runs, figures)
-    claim.decide(within(fit, -1.1, -0.9), f"slope {fit.estimate:.3f} in n", runs)
+    claim.decide(claim.within(fit), f"slope {fit.estimate:.3f} in n", part(runs, "together"))
 
 
 @decides("popsgd-no-averaging-rate")
-def test_no_speedup_without_averaging(claim: Decider, runs: list[Run]) -> None:
-    in_n = slope_in("nodes", _excess(runs, "alone"))
-    in_time = [_slope_in_time(run) for run in list(groups(runs, "alone").values())[-1]]
+def test_no_speedup_without_averaging(claim: Decider, runs: Runs[Convex]) -> None:
+    in_n = slope_in(_excess(runs, "alone"))
+    in_time = [_slope_in_time(run) for run in runs["alone", recipes.SPEEDUP_NODES[-1]]]
     decision = all_of(within(in_n, -0.1, 0.1), within(in_time, -1.15, -0.85))
-    claim.decide(decision, f"slope {in_n.estimate:.3f} in n, {np.mean(in_time):.3f} in T_p", runs)
+    claim.decide(decision, f"slope {in_n.estimate:.3f} in n, {np.mean(in_time):.3f} in T_p", part(runs, "alone"))
 
 
 @decides("popsgd-batch-generalisation")
-def test_local_batch_divides_the_variance(claim: Decider, runs: list[Run]) -> None:
-    found = {run: settled(group, grids.FIGURE3.settled) for run, group in groups(runs, "batch").items()}
-    fit = slope_in("batch", found)
-    claim.decide(within(fit, -1.1, -0.9), f"slope {fit.estimate:.3f} in b", runs)
+def test_local_batch_divides_the_variance(claim: Decider, runs: Runs[Convex]) -> None:
+    fit = slope_in({batch: settled(runs["batch", batch], recipes.FIGURE3.settled) for batch in BATCHES})
+    claim.decide(claim.within(fit), f"slope {fit.estimate:.3f} in b", part(runs, "batch"))
 
 
 # ---------------------------------------------------------------------------------------------------- measurement
 
 
-def _excess(runs: list[Run], role: str) -> dict[Convex, Array]:
-    """Return the mean excess loss over the second half of every run."""
-    metric = "excess" if role == "speed-up" else "nodes_excess"  # nodes on their own are as good as seeds
-    return {run: settled(group, 0.5, metric=metric) for run, group in groups(runs, role).items()}
+def part(runs: Runs[Convex], kind: str) -> Runs[Convex]:
+    """Return the runs that are for one of the claims."""
+    return runs.where(lambda label: isinstance(label, tuple) and label[0] == kind)
 
 
-def _slope_in_time(run: Run) -> float:
+def _excess(runs: Runs[Convex], kind: str) -> dict[int, Array]:
+    """Return the mean excess loss over the second half of every run, by n."""
+    metric = "excess" if kind == "together" else "nodes_excess"  # nodes on their own are as good as seeds
+    return {n: settled(runs[kind, n], 0.5, metric=metric) for n in recipes.SPEEDUP_NODES}
+
+
+def _slope_in_time(run: Run[Convex]) -> float:
     """Return the slope of the mean excess of all nodes in the steps of one of them, from a quarter of them on."""
     series = run.series("nodes_excess")
     late = series[series.index >= series.index.max() / 4]
@@ -69,28 +85,25 @@ def _slope_in_time(run: Run) -> float:
 # --------------------------------------------------------------------------------------------------------- figure
 
 
-def _draw(runs: list[Run], figures: FigureFolder) -> None:
+def _draw(runs: Runs[Convex], figures: FigureFolder) -> None:
     """Draw the excess of a fixed node against its SGD steps, and at the end against n, with and without averaging."""
     figure, (left, right) = panels(2, width=4.6)
-    together, alone = groups(runs, "speed-up"), groups(runs, "alone")
-    most = list(alone)[-1]  # without averaging a fixed node's curve hardly depends on n
-    curves = [(f"PopSGD, n = {run.nodes}", "-", group) for run, group in together.items()]
-    means = {}
-    for (label, style, group), colour in zip(
-        [*curves, ("without averaging", "--", alone[most])], COLOURS, strict=False
-    ):
-        means[label] = pd.concat([each.series("excess") for each in group]).groupby(level=0).mean()
-        left.loglog(means[label].index, means[label], style, color=colour, lw=1, label=label)
-    for role, marker, colour in (("speed-up", "s", COLOURS[0]), ("alone", "o", COLOURS[4])):
-        ends = _excess(runs, role)
-        nodes = [run.nodes for run in ends]
-        label = "PopSGD" if role == "speed-up" else "without averaging"
-        lines = right.loglog(nodes, np.array(list(ends.values())), marker, ms=4, mfc="none", color=colour, label="_")
+    nodes = recipes.SPEEDUP_NODES
+    # without averaging a fixed node's curve hardly depends on n
+    labels: dict[Label, str] = {**{("together", n): f"PopSGD, n = {n}" for n in nodes}, ("alone", nodes[-1]): ALONE}
+    frame = runs.only(*labels).curves("excess")
+    for (label, name), colour in zip(labels.items(), COLOURS, strict=False):
+        mean = frame[frame["label"] == label].groupby("step")["value"].mean()
+        left.loglog(mean.index, mean, "--" if name == ALONE else "-", color=colour, lw=1, label=name)
+    for kind, marker, colour in (("together", "s", COLOURS[0]), ("alone", "o", COLOURS[4])):
+        label = "PopSGD" if kind == "together" else ALONE
+        lines = right.loglog(
+            nodes, np.array(list(_excess(runs, kind).values())), marker, ms=4, mfc="none", color=colour, label="_"
+        )
         lines[0].set_label(label)
-    right.loglog(nodes, next(iter(_excess(runs, "speed-up").values())).mean() / np.array(nodes), "k:", label="1/n")
-    left.set(xlabel="SGD steps of the fixed node", title="f(x) - f*, mean of seeds")
-    right.set(xlabel="n", title="mean over the second half, each seed")
+    right.loglog(nodes, _excess(runs, "together")[nodes[0]].mean() / np.array(nodes), "k:", label="1/n")
+    left.set(xlabel="SGD steps of the fixed node", ylabel="f(x) - f*", title="mean of seeds")
+    right.set(xlabel="n", ylabel="f(x) - f*", title="mean over the second half, each seed")
     for axis in (left, right):
         axis.legend(fontsize=8)
-    frame = pd.concat([mean.rename("value").reset_index().assign(label=label) for label, mean in means.items()])
-    figures.save("speedup", figure, frame)
+    figures.save("speedup", figure, unfolded(frame, lambda label: {"averaging": label[0] == "together", "n": label[1]}))

@@ -1,7 +1,7 @@
 """Exact simulation of PopSGD on networks, and its baselines, at equal numbers of SGD steps per model.
 
-The sequence of interactions is the specification: `algorithms.popsgd.simulate` runs it on the replicas themselves. The
-parameters are averaged and nothing else: running statistics of batch norm and velocities stay with their node, as in
+The sequence of interactions is the specification: `population.simulate` runs it on the replicas themselves. Parameters
+are averaged and nothing else: running statistics of batch norm and velocities stay with their node, as in
 the authors' code. Algorithm 1 has no momentum; the code has 0.9 for image models, so it is an option here.
 """
 
@@ -15,15 +15,26 @@ import torch
 from torch import Tensor
 
 from algorithms.algorithm import Algorithm
-from algorithms.popsgd import Averaging, Complete, Graph, Rows, constant, edges_of, interactions, population, simulate
+from algorithms.popsgd.population import (
+    Averaging,
+    Complete,
+    Graph,
+    Rows,
+    constant,
+    edges_of,
+    interactions,
+    population,
+    simulate,
+)
 from algorithms.replicas import Engine, Replicas, loop
 from algorithms.schedule import Schedule
 from algorithms.world import World
-from reproductions.harness.compute import engine, prepared
-from reproductions.harness.context import Context
-from reproductions.harness.experiment import Experiment
-from reproductions.harness.memory import planned
-from reproductions.harness.training import load, rows_of
+from reproductions.experiments.engine import engine, prepared
+from reproductions.experiments.memory_plan import planned
+from reproductions.experiments.speed import speed
+from reproductions.experiments.training import load, rows_of
+from reproductions.harness.runs.context import Context
+from reproductions.harness.runs.experiment import Experiment, Placement
 from reproductions.popsgd.partitions import Partitions
 from reproductions.workloads.base import Task, Workload
 
@@ -76,7 +87,7 @@ class PopSGD:
 
 
 def _as_rows(x: Tensor) -> Rows:
-    """Let `algorithms.popsgd` work on tensors, which may live on a GPU, as on arrays: the arithmetic is the same."""
+    """Let `population` work on tensors, which may live on a GPU, as on arrays: the arithmetic is the same."""
     rows: Any = x
     return rows  # type: ignore[no-any-return]
 
@@ -125,7 +136,7 @@ class NodeTraining(Experiment):
         Keys everything.
     """
 
-    solo: ClassVar[bool] = True
+    placement: ClassVar[Placement] = Placement.ALONE
 
     method: PopSGD | Rounds
     workload: Workload
@@ -149,8 +160,18 @@ class NodeTraining(Experiment):
 
     @property
     def cost(self) -> float:
-        """Seconds on one core; an epoch has a thousand samples or more."""
-        return self.workload.epoch_seconds * self.nodes * self.steps * self.batch / 1500
+        """Seconds on one core: the gradients of all samples, and 0.3 ms for whatever else there is in a step."""
+        seconds = self.workload.epoch_seconds / self.workload.epoch_samples
+        return self.nodes * self.steps * (3e-4 + self.batch * seconds)
+
+    @property
+    def samples(self) -> int:
+        """Samples of all steps of all nodes."""
+        return self.nodes * self.steps * self.batch
+
+    def speed(self, context: Context) -> float:
+        """See `Experiment.speed`."""
+        return speed(self.workload, self.batch, context)
 
     def checksum(self, data: Any) -> str:
         """Return the checksum of the workload's data."""

@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 import itertools
+import time
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from algorithms.onesided import Interaction, OneSided, partner_of, replay
-from algorithms.windows import Windows
-from reproductions.harness.context import Context
-from reproductions.harness.training import load
+from algorithms.popsgd.onesided import Interaction, OneSided, partner_of, replay
+from algorithms.popsgd.windows import Windows
+from algorithms.transport import poll
+from reproductions.experiments.training import load
+from reproductions.harness.runs.context import Context
+from reproductions.harness.runs.experiment import Placement
 from reproductions.popsgd.training import Nodes, NodeTraining, PopSGD
 from reproductions.workloads.base import Task, kernels
+
+WARM_UP = 3  # steps that connect ranks and touch memory
+TIMES = ("compute_seconds", "cpu_seconds", "wall_seconds")
 
 
 @dataclass(frozen=True)
 class WindowTraining(NodeTraining):
-    """As `NodeTraining` by PopSGD, but every rank trains its nodes at its own speed and reads the others' models.
+    """As `NodeTraining` by PopSGD, but every node is a rank that trains at its own speed and reads the others' models.
 
-    A rank makes a step of each of its nodes by turns; there may be more nodes than ranks. The order of interactions is
-    a matter of timing: equal experiments give different models. Logged when node 0 has made `every` more steps, and at
-    the end the traffic ledger and, with `replayed`, ``differ``: how many of all models differ, in any bit, from those
-    that one process makes of the recorded interactions.
+    The order of interactions is a matter of timing: equal experiments give different models. Logged when node 0 has
+    made `every` more steps, and at the end: the traffic ledger; ``start_loss`` and ``mean_loss``, the training loss of
+    the initial model and of the mean of the last ones; with `replayed` ``differ``, how many of all models differ, in
+    any bit, from those that one process makes of the recorded interactions. And times of a batch, means over nodes and
+    over all steps but the first three: ``cpu_seconds`` by the CPU clock of each rank, and the part ``compute_seconds``
+    that is the gradient's. A rank that waits for a core loses none of it; one that waits for another rank does, since
+    it waits inside MPI. ``wall_seconds`` is the time of a batch by the wall clock, which means something where ranks
+    wait for links and not for cores.
 
     Parameters
     ----------
@@ -32,7 +43,7 @@ class WindowTraining(NodeTraining):
         Whether to make the run again; it takes as long as all ranks together, and the memory of all versions.
     """
 
-    solo: ClassVar[bool] = False
+    placement: ClassVar[Placement] = Placement.RANK_EACH
 
     replayed: bool = False
 
@@ -41,41 +52,56 @@ class WindowTraining(NodeTraining):
         assert isinstance(self.method, PopSGD), f"{self.method} is no PopSGD"
         task = load(self.workload, context.data, "cpu")
         context.notes["workload"] = task.label
-        start = Nodes(self, task, "cpu", range(1)).replicas.parameters[0].clone()
+        nodes = Nodes(self, task, "cpu", range(context.rank, context.rank + 1))
+        model = nodes.replicas.parameters[0]
+        start = model.clone()
         windows = Windows(context.comm, self.nodes, start, turns=self.method.averaging == "symmetric")
-        comm, system, nodes = (
-            windows.comm,
-            OneSided(windows, self.method.averaging),
-            Nodes(self, task, "cpu", windows.local),
-        )
+        comm, system = windows.comm, OneSided(windows, self.method.averaging)
         with kernels(task):
-            record = self._train(context, system, nodes)
-            comm.Barrier()
-            for k, node in enumerate(windows.local):
-                system.copy(node, nodes.replicas.parameters[k])
+            untrained = nodes.measure()["train_loss"]
+            record, times = self._train(context, system, nodes)
+            poll([comm.Ibarrier()])  # who is done leaves its core to the others
+            system.copy(context.rank, model)
             context.log(self.steps, system.traffic(start.nbytes).totals() | {"again": comm.allreduce(system.again)})
             windows.free()
-            records, models = comm.gather(record), comm.gather(nodes.replicas.parameters)
-            if self.replayed and records and models:
-                again = self._again(task, start, list(itertools.chain(*records)))
-                rows = enumerate(row for part in models for row in part)
-                context.log(self.steps, {"differ": sum(not torch.equal(again[i], row) for i, row in rows)})
+            means = np.mean(comm.allgather(times), axis=0).tolist()
+            context.log(self.steps, {"start_loss": untrained, **dict(zip(TIMES, means, strict=True))})
+            records, models = comm.gather(record), comm.gather(model.clone())
+            if records and models:
+                model.copy_(torch.stack(models).mean(dim=0))
+                context.log(self.steps, {"mean_loss": nodes.measure()["train_loss"]})
+                differ = self._differ(task, start, list(itertools.chain(*records)), models) if self.replayed else {}
+                context.log(self.steps, differ)
+            poll([comm.Ibarrier()])
 
-    def _train(self, context: Context, system: OneSided, nodes: Nodes) -> list[Interaction]:
-        """Make all steps of the local nodes; return what happened."""
-        record = []
-        for step, (k, node) in itertools.product(range(self.steps), enumerate(nodes.local)):
-            version = system.copy(node, nodes.replicas.parameters[k])
-            partner = partner_of(self.nodes, self.seed, node, step)
-            record.append(system.interact(node, partner, nodes.descent(node), version))
+    def partner(self, node: int, step: int) -> int:
+        """Return whose model a node reads after a step: another node, drawn at random."""
+        return partner_of(self.nodes, self.seed, node, step)
+
+    def descend(self, nodes: Nodes, node: int) -> Tensor:
+        """Return the descent of a node's next step, (d,)."""
+        return nodes.descent(node)
+
+    def _train(self, context: Context, system: OneSided, nodes: Nodes) -> tuple[list[Interaction], list[float]]:
+        """Make all steps of the node of this rank; return what happened, and the times of a batch."""
+        node, record, times = context.rank, [], []
+        system.windows.comm.Barrier()
+        for step in range(self.steps):
+            began, at = time.process_time(), time.perf_counter()
+            version = system.copy(node, nodes.replicas.parameters[0])
+            copied = time.process_time()
+            descent = self.descend(nodes, node)
+            computed = time.process_time()
+            record.append(system.interact(node, self.partner(node, step), descent, version))
+            times.append((computed - copied, time.process_time() - began, time.perf_counter() - at))
             if node == 0 and (step + 1) % self.every == 0:
-                system.copy(node, nodes.replicas.parameters[k])
+                system.copy(node, nodes.replicas.parameters[0])
                 context.log(step + 1, nodes.measure())
                 context.on_progress((step + 1) / self.steps)
-        return record
+        return record, np.mean(times[WARM_UP:], axis=0).tolist()
 
-    def _again(self, task: Task, start: Tensor, record: list[Interaction]) -> dict[int, Tensor]:
-        """Make the recorded interactions again, in this process."""
+    def _differ(self, task: Task, start: Tensor, record: list[Interaction], models: list[Tensor]) -> dict[str, int]:
+        """Make the recorded interactions again, in this process, and count the models that come out otherwise."""
         assert isinstance(self.method, PopSGD)
         nodes = Nodes(self, task, "cpu", range(self.nodes))
 
@@ -83,4 +109,5 @@ class WindowTraining(NodeTraining):
             nodes.replicas.parameters[node].copy_(model)
             return nodes.descent(node)
 
-        return replay(start, record, descend, self.method.averaging)
+        again = replay(start, record, descend, self.method.averaging)
+        return {"differ": sum(not torch.equal(again[i], model) for i, model in enumerate(models))}

@@ -1,1 +1,1 @@
-"""Wu et al., "On the Convergence of Quantized Parallel Restarted SGD for Central Server Free Distributed Training"."""
+"""Reproductions of the paper ``qprsgd``, whose title stands in ``reproductions/papers.yaml``."""

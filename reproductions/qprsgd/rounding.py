@@ -106,23 +106,23 @@ class Levels:
     """A codec in float64: messages are the values of Q_s(v), or of v if s is None, as they are.
 
     Objectives with known constants run in float64, and what is decided about them does not depend on the wire format;
-    that of `algorithms.quantize` is tested by itself.
+    that of `algorithms.qprsgd.quantize` is tested by itself.
     """
 
     fixed: ClassVar[bool] = True
     s: int | None
 
     def size(self, n: int) -> int:
-        """See `algorithms.qprsgd.Codec.size`."""
+        """See `algorithms.qprsgd.messages.Codec.size`."""
         return 8 * n
 
     def encode(self, v: Tensor, key: int, message: Tensor) -> int:
-        """See `algorithms.qprsgd.Codec.encode`."""
+        """See `algorithms.qprsgd.messages.Codec.encode`."""
         message[: 8 * len(v)].view(torch.float64).copy_(self.quantize(v, key))
         return 8 * len(v)
 
     def decode(self, message: Tensor, out: Tensor, add: bool = False) -> None:
-        """See `algorithms.qprsgd.Codec.decode`."""
+        """See `algorithms.qprsgd.messages.Codec.decode`."""
         values = message.view(torch.float64)
         if add:
             out.add_(values)

@@ -11,12 +11,20 @@ import numpy as np
 import pandas as pd
 import torch
 
-from algorithms.quantize import Quantizer
+from algorithms.qprsgd.quantize import Quantizer
 from algorithms.streams import stream
-from reproductions.harness.decisions import agree, all_of, close, exactly, searched
-from reproductions.harness.figures import COLOURS, FigureFolder, panels
-from reproductions.harness.plugin import decides
-from reproductions.harness.verdicts import Decider
+from reproductions.paper import (
+    COLOURS,
+    Decider,
+    FigureFolder,
+    agree,
+    all_of,
+    close,
+    decides,
+    exactly,
+    panels,
+    searched,
+)
 from reproductions.qprsgd.code_length import NORM_BITS, expected_bits, gamma_bits, gamma_code, lemma13, theorem3
 from reproductions.qprsgd.rounding import Array, Outcomes, outcomes, rounding
 from reproductions.qprsgd.vectors import structured
@@ -38,21 +46,28 @@ def test_elias(claim: Decider) -> None:
     kraft = [sum((2**b) * Fraction(1, 2 ** (2 * b + 1 + zeros)) for b in range(60)) for zeros in (0, 1)]
     space = close([float(share) for share in kraft], [1.0, 0.5], rtol=1e-12, atol=0)
     back = exactly([k for _, k in zip(numbers, _decoded(numbers), strict=True)], numbers)
-    corrected = all_of(exactly(built, floors), exactly(gamma_bits(numbers), built), lemma, space, back)
-    claim.decide_erratum(all_of(added, at_one), corrected, "2 floor(log2 k) + 1 bits; 1 bit for k = 1")
+    used = all_of(exactly(built, floors), exactly(gamma_bits(numbers), built), lemma, space, back)
+    lengths = ", ".join(f"{len(gamma_code(k))} bits for {k}" for k in (1, 2, 4, 2**20))
+    claim.decide_misprint(
+        all_of(added, at_one), used, f"{lengths}; with one zero more {float(kraft[1]):.2f} of the code space is used"
+    )
 
 
 @decides("qprsgd-lemma13-elias")
 def test_lemma13(claim: Decider) -> None:
-    four = gamma_bits([4]).sum() / lemma13(1, 16.0, 16.0)  # |v|_2^2 = 16 = rho, as Theorem 3 uses the lemma
-    printed = searched([four], "length / printed bound at v = (4), |v|_2^2 <= rho = 16")
+    # to the letter |v|_rho^rho <= rho: an element of 2 alone has 2^rho > rho, so only vectors of ones are admitted
+    least = min(2**rho / rho for rho in np.geomspace(0.01, 100, 2000))
+    printed = searched([least], "smallest 2^rho / rho, which an element of 2 needs to be at most 1")
+    ones = [gamma_bits(np.ones(d)).sum() / lemma13(d, rho, rho) for d, rho in ((1, 1.0), (1, 7.0), (5, 5.0), (5, 40.0))]
+    letter = searched(ones, "vectors of ones, d <= rho: what the letter of the lemma is about")
     ratios = []
     for d, power in product((1, 2, 7, 100), (0.5, 1.0, 2.0, 3.0)):
         for v in _integers(d):
             ratios.append(gamma_bits(v).sum() / lemma13(d, power, float((v**power).sum())))
     attained = close(gamma_bits(np.full(5, 8)).sum(), lemma13(5, 2.0, 5 * 64.0), rtol=1e-12, atol=0)
     search = searched(ratios, "positive integers, d to 100, p = 0.5 to 3; powers of two attain it")
-    claim.decide_erratum(printed, all_of(search, attained), f"5 bits for v = (4), printed bound {5 / four:.2f}")
+    text = f"with exponent p and bound rho {max(ratios):.3f} of the bound; 2^rho / rho is at least {least:.2f}"
+    claim.decide_misprint(printed, all_of(search, attained, letter), text)
 
 
 @decides("qprsgd-theorem3-code-length")
@@ -129,6 +144,5 @@ def _draw(figures: FigureFolder) -> None:
     axis.semilogx(share, frame["measured"], "o", ms=4, mfc="none", color=COLOURS[1], label="one message")
     axis.axhline(2, color="black", ls=":", lw=1, label="a sign and Elias(1)")
     axis.set(xlabel="s / sqrt(d)", ylabel="bits an element", ylim=(-0.3, 14), title=f"code of Q_s(v), d = {d}")
-    axis.title.set_fontsize(10)
     axis.legend(fontsize=8)
     figures.save("code_length", figure, frame)

@@ -2,118 +2,115 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 
-from reproductions.harness.decisions import all_of
-from reproductions.harness.figures import FigureFolder, draw, name_of, panels
-from reproductions.harness.plugin import decides
-from reproductions.harness.settings import Settings
-from reproductions.harness.statistics import less, within
-from reproductions.harness.store import Run, select
-from reproductions.harness.training import Training
-from reproductions.harness.verdicts import Decider
-from reproductions.qprsgd.grids import (
-    PARADIGMS,
-    RESNET,
-    Rounds,
-    by_round,
-    common_levels,
-    curve,
-    curves_of,
-    methods,
-    recipe,
-    rounds_to,
+from reproductions.experiments.training import Training
+from reproductions.paper import (
+    Decider,
+    FigureFolder,
+    Label,
+    Runs,
+    Settings,
+    all_of,
+    decides,
+    draw,
+    less,
+    name_of,
+    panels,
 )
-
-METHODS = {paradigm: methods(paradigm) for paradigm in PARADIGMS}
-ALPHA = 0.05 / 6  # Bonferroni over the claims of the figure that rest on random runs
-SAME = 0.1  # of the rounds to a loss
+from reproductions.qprsgd.curves import Curves, Rounds, compared, interval, numbered, ratio
+from reproductions.qprsgd.recipes import METHODS, PARADIGMS, RESNET, K, methods, recipe, trainings
 
 
-def experiments(settings: Settings) -> list[Training]:
-    """Return the four methods on both paradigms."""
-    return curves_of(settings, [method for members in METHODS.values() for method in members.values()])
+def experiments(settings: Settings) -> dict[Label, list[Training]]:
+    """Return the four methods on both paradigms, by paradigm and method."""
+    return trainings(settings, METHODS)
 
 
-def rounds_to_target(settings: Settings, runs: list[Run], paradigm: str, model: str = RESNET) -> dict[str, Rounds]:
-    """Return the rounds of each method and seed to the loss at which the slowest method of the seed ends."""
-    mine = {name: select(runs, curve(settings, method, model)) for name, method in METHODS[paradigm].items()}
-    levels = common_levels(mine.values())
-    return {name: rounds_to(settings, group, METHODS[paradigm][name], levels, model) for name, group in mine.items()}
+def curves(settings: Settings, runs: Runs[Training], model: str = RESNET) -> Curves:
+    """Return the runs, to be read in rounds."""
+    return Curves(runs, METHODS, recipe(settings, model))
 
 
-def _paradigm(claim: Decider) -> str:
-    return "RAR" if "fig3c" in claim.claim.id or "fig3d" in claim.claim.id else "gossip"
+def rounds(found: Curves, claim: Decider) -> dict[str, Rounds]:
+    """Return the rounds to convergence by method, for the paradigm that a claim is about."""
+    paradigm = str(claim.claim.at["paradigm"])
+    return {name: found.rounds_to((paradigm, name)) for name in methods(paradigm)}
 
 
 @decides("qprsgd-fig3c-overlap-pr", "qprsgd-fig3g-overlap-pr")
-def test_quantization_changes_no_curve(claim: Decider, settings: Settings, runs: list[Run]) -> None:
-    overlapping(claim, rounds_to_target(settings, runs, _paradigm(claim)), runs)
+def test_quantization_changes_no_curve(claim: Decider, settings: Settings, runs: Runs[Training]) -> None:
+    overlapping(claim, rounds(curves(settings, runs), claim), runs)
 
 
-def overlapping(claim: Decider, rounds: dict[str, Rounds], runs: list[Run]) -> None:
+def only(found: dict[str, Rounds], *names: str) -> dict[Label, Rounds]:
+    """Return what was found for some methods."""
+    return {name: found[name] for name in names}
+
+
+def overlapping(claim: Decider, found: dict[str, Rounds], runs: Runs[Training]) -> None:
     """Decide whether methods that differ by quantization alone need the same rounds to a loss."""
-    ratios = [rounds["QPRSGD"] / rounds["PR-SGD"], rounds["QSGD"] / rounds["PSGD"]]
-    decision = all_of(*(within(ratio, 1 - SAME, 1 + SAME, 1 - ALPHA, diverged_fails=True) for ratio in ratios))
-    claim.decide(decision, "QPRSGD / PR-SGD {:.2f}, QSGD / PSGD {:.2f}".format(*(r.mean() for r in ratios)), runs)
+    pairs = (("QPRSGD", "PR-SGD"), ("QSGD", "PSGD"))
+    ratios = {f"{one} / {other}": ratio(found[one], found[other]) for one, other in pairs}
+    decision = compared(found, lambda: all_of(*(claim.within(each) for each in ratios.values())))
+    claim.decide(decision, ", ".join(f"{name} {each.mean():.2f}" for name, each in ratios.items()), runs)
 
 
 @decides("qprsgd-fig3c-3x")
-def test_convergence_is_over_three_times_as_fast(claim: Decider, settings: Settings, runs: list[Run]) -> None:
-    rounds = rounds_to_target(settings, runs, "RAR")
-    ratio = rounds["PSGD"] / rounds["QPRSGD"]
-    threshold = 3.0 if settings.scale == "paper" else 1.0
-    decision = less(np.full_like(ratio, threshold), ratio, alpha=ALPHA, diverged_fails=True)
-    claim.decide(decision, f"{ratio.mean():.2f} times", runs)
+def test_convergence_is_over_three_times_as_fast(claim: Decider, settings: Settings, runs: Runs[Training]) -> None:
+    found = rounds(curves(settings, runs), claim)
+    passes = {name: times * (K if name == "QPRSGD" else 1) for name, times in found.items()}
+    ratios = {name: ratio(each["PSGD"], each["QPRSGD"]) for name, each in (("rounds", found), ("passes", passes))}
+    decisions = {
+        name: numbered(claim, settings, only(each, "PSGD", "QPRSGD"), ratios[name])
+        for name, each in (("rounds", found), ("passes", passes))
+    }
+    text = ", ".join(f"{each.mean():.2f} times fewer {name}" for name, each in ratios.items())
+    claim.decide_readings(decisions, text, runs, number=interval(ratios["rounds"]))
 
 
 @decides("qprsgd-fig3d-vs-qsgd", "qprsgd-fig3h-vs-qsgd")
-def test_communication_is_half_of_qsgds(claim: Decider, settings: Settings, runs: list[Run]) -> None:
-    rounds = rounds_to_target(settings, runs, _paradigm(claim))
-    sent = {name: _bytes_per_round(settings, runs, _paradigm(claim), name) for name in ("QSGD", "QPRSGD")}
-    saving = 1 - rounds["QPRSGD"] * sent["QPRSGD"] / (rounds["QSGD"] * sent["QSGD"])
-    if settings.scale == "paper":
-        decision = within(saving, 0.45, 0.65, confidence=1 - 2 * ALPHA)
-    else:
-        decision = less(np.zeros_like(saving), saving, alpha=ALPHA, diverged_fails=True)
-    claim.decide(decision, f"{saving.mean():.0%}", runs)
+def test_communication_is_half_of_qsgds(claim: Decider, settings: Settings, runs: Runs[Training]) -> None:
+    found = curves(settings, runs)
+    paradigm = str(claim.claim.at["paradigm"])
+    sent = {name: times * found.sent((paradigm, name)) for name, times in rounds(found, claim).items()}
+    saving = 100 * (1 - ratio(sent["QPRSGD"], sent["QSGD"]))
+    decision = numbered(claim, settings, only(sent, "QSGD", "QPRSGD"), saving)
+    claim.decide(decision, f"{saving.mean():.0f} % less", runs, number=interval(saving))
 
 
 @decides("qprsgd-comm-qpr-less-qsgd")
-def test_bytes_to_a_loss_are_ordered(claim: Decider, settings: Settings, runs: list[Run]) -> None:
-    decisions, texts, order = [], [], ("QPRSGD", "QSGD", "PSGD")
+def test_bytes_to_a_loss_are_ordered(claim: Decider, settings: Settings, runs: Runs[Training]) -> None:
+    found, decisions, texts, order = curves(settings, runs), [], [], ("QPRSGD", "QSGD", "PSGD")
     for paradigm in PARADIGMS:
-        rounds = rounds_to_target(settings, runs, paradigm)
-        sent = {name: rounds[name] * _bytes_per_round(settings, runs, paradigm, name) for name in order}
+        sent = {name: found.rounds_to((paradigm, name)) * found.sent((paradigm, name)) for name in order}
+        logs = {name: np.log(each) for name, each in sent.items()}
         for low, high in pairwise(order):
-            decisions.append(less(np.log(sent[low]), np.log(sent[high]), alpha=ALPHA / 4))
+            both = logs[low], logs[high]
+            decisions.append(compared(logs, partial(less, *both, alpha=claim.alpha / 4)))
         texts.append(f"{paradigm} " + " ".join(f"{1e-6 * sent[name].mean():.2f}" for name in order))
     claim.decide(all_of(*decisions), ", ".join(texts) + " MB", runs)
 
 
-def _bytes_per_round(settings: Settings, runs: list[Run], paradigm: str, name: str) -> float:
-    run = select(runs, curve(settings, METHODS[paradigm][name]))[0]
-    return run.final("busiest_bytes") / recipe(settings).rounds
-
-
-def test_figure3_methods(settings: Settings, runs: list[Run], figures: FigureFolder) -> None:
+def test_figure3_methods(settings: Settings, runs: Runs[Training], figures: FigureFolder) -> None:
     figure, axes = panels(4, width=3.4)
-    frames = []
+    found, frames = curves(settings, runs), []
     for column, paradigm in enumerate(PARADIGMS):
-        for name, method in METHODS[paradigm].items():
-            frame = by_round(settings, select(runs, curve(settings, method)), name, method)
-            sent = 1e-6 * _bytes_per_round(settings, runs, paradigm, name)
-            frames.append(frame.assign(paradigm=paradigm, megabytes=frame["step"] * sent))
-        frame = pd.concat(frames[-4:], ignore_index=True)
-        draw(axes[column], frame)
-        draw(axes[2 + column], frame.assign(step=frame["megabytes"]))
+        labels: list[Label] = [(paradigm, name) for name in methods(paradigm)]
+        frame = found.frame(labels)
+        sent = {label[1]: 1e-6 * found.sent(label) for label in labels if isinstance(label, tuple)}
+        frames.append(frame.assign(megabytes=frame["step"] * frame["label"].map(sent)))
+        draw(axes[column], frames[-1])
+        draw(axes[2 + column], frames[-1].assign(step=frames[-1]["megabytes"]))
         axes[column].set(title=f"({'cg'[column]}) {paradigm}", xlabel="round")
         axes[2 + column].set(title=f"({'dh'[column]}) {paradigm}", xlabel="MB through the busiest worker", xscale="log")
     for axis in axes:
+        axis.axhline(found.recipe.level, color="black", lw=0.8, ls=":")
         axis.set(ylabel="training loss", yscale="log")
     axes[0].legend(fontsize=7)
-    figure.suptitle(name_of(settings, RESNET, runs), fontsize=10)
-    figures.save("figure3cdgh", figure, pd.concat(frames))
+    figure.suptitle(name_of(settings, RESNET, runs.all))
+    figures.save("figure3cdgh", figure, pd.concat(frames).rename(columns={"label": "method"}))

@@ -4,36 +4,30 @@ from __future__ import annotations
 
 import pandas as pd
 
-from reproductions.harness.figures import FigureFolder, draw, name_of, panels
-from reproductions.harness.plugin import decides
-from reproductions.harness.settings import Settings
-from reproductions.harness.store import Run, select
-from reproductions.harness.training import Training
-from reproductions.harness.verdicts import Decider
-from reproductions.qprsgd.grids import VGG, by_round, curve, curves_of
-from reproductions.qprsgd.test_figure3_methods import METHODS, overlapping, rounds_to_target
+from reproductions.experiments.training import Training
+from reproductions.paper import Decider, FigureFolder, Label, Runs, Settings, decides, draw, name_of, panels
+from reproductions.qprsgd.recipes import METHODS, PARADIGMS, VGG, methods, trainings
+from reproductions.qprsgd.test_figure3_methods import curves, overlapping, rounds
 
 
-def experiments(settings: Settings) -> list[Training]:
-    """Return the four methods on both paradigms."""
-    return curves_of(settings, [method for members in METHODS.values() for method in members.values()], VGG)
+def experiments(settings: Settings) -> dict[Label, list[Training]]:
+    """Return the four methods on both paradigms, by paradigm and method."""
+    return trainings(settings, METHODS, VGG)
 
 
 @decides("qprsgd-fig3c-overlap-vgg", "qprsgd-fig3g-overlap-vgg")
-def test_quantization_changes_no_curve_of_vgg(claim: Decider, settings: Settings, runs: list[Run]) -> None:
-    paradigm = "RAR" if "fig3c" in claim.claim.id else "gossip"
-    overlapping(claim, rounds_to_target(settings, runs, paradigm, VGG), runs)
+def test_quantization_changes_no_curve_of_vgg(claim: Decider, settings: Settings, runs: Runs[Training]) -> None:
+    overlapping(claim, rounds(curves(settings, runs, VGG), claim), runs)
 
 
-def test_figure3_vgg(settings: Settings, runs: list[Run], figures: FigureFolder) -> None:
+def test_figure3_vgg(settings: Settings, runs: Runs[Training], figures: FigureFolder) -> None:
     figure, axes = panels(2)
-    frames = []
-    for axis, letter, (paradigm, members) in zip(axes, "cg", METHODS.items(), strict=True):
-        for name, method in members.items():
-            frame = by_round(settings, select(runs, curve(settings, method, VGG)), name, method, VGG)
-            frames.append(frame.assign(paradigm=paradigm))
-        draw(axis, pd.concat(frames[-4:], ignore_index=True))
+    found, frames = curves(settings, runs, VGG), []
+    for axis, letter, paradigm in zip(axes, "cg", PARADIGMS, strict=True):
+        frames.append(found.frame([(paradigm, name) for name in methods(paradigm)]))
+        draw(axis, frames[-1])
+        axis.axhline(found.recipe.level, color="black", lw=0.8, ls=":")
         axis.set(title=f"({letter}) {paradigm}", xlabel="round", ylabel="training loss", yscale="log")
     axes[0].legend(fontsize=7)
-    figure.suptitle(name_of(settings, VGG, runs), fontsize=10)
-    figures.save("figure3cg_vgg", figure, pd.concat(frames))
+    figure.suptitle(name_of(settings, VGG, runs.all))
+    figures.save("figure3cg_vgg", figure, pd.concat(frames).rename(columns={"label": "method"}))

@@ -13,14 +13,22 @@ import numpy as np
 import pandas as pd
 import torch
 
-from algorithms.qprsgd import ring_sum
+from algorithms.qprsgd.ring import ring_sum
 from algorithms.streams import stream
 from algorithms.world import World
-from reproductions.harness.decisions import agree, all_of, close, searched
-from reproductions.harness.figures import COLOURS, FigureFolder, panels
-from reproductions.harness.plugin import decides
-from reproductions.harness.statistics import at_most_one, within
-from reproductions.harness.verdicts import Decider
+from reproductions.paper import (
+    COLOURS,
+    Decider,
+    FigureFolder,
+    agree,
+    all_of,
+    at_most_one,
+    close,
+    decides,
+    panels,
+    searched,
+    within,
+)
 from reproductions.qprsgd.bounds import c1, c1_digits, most_workers, noise_factor
 from reproductions.qprsgd.rounding import Array, Levels, draw_sum, every_sum, sum_noise
 from reproductions.qprsgd.vectors import structured
@@ -44,7 +52,7 @@ def test_lemma1(claim: Decider, figures: FigureFolder) -> None:
     pairs = [(every_sum(w, s).noise_around(np.sum(w, axis=0)), sum_noise(w, s)) for w, s in list(_small())[::7]]
     twice = agree(pairs, rtol=1e-9, atol=1e-12)
     _draw(figures)
-    claim.decide(all_of(search, at_most_one(ratios), twice), f"{max(listed):.3f} of the bound at worst")
+    claim.decide(all_of(search, at_most_one(ratios, "draws"), twice), f"{max(listed):.3f} of the bound at worst")
 
 
 @decides("qprsgd-C1-definition")
@@ -59,7 +67,8 @@ def test_c1(claim: Decider) -> None:
         agree(in_range, rtol=1e-9),
         agree(identity, rtol=0),
     )
-    claim.decide(decision, "0.9033 at s = 2047, M = 4; 3.24e600 at s = 62")
+    found = [(s, M, c1_digits(RESNET34, s, M)) for s, M in ((2047, 4), (2047, 8), (62, 4))]
+    claim.decide(decision, ", ".join(f"{value:.4g} at s = {s}, M = {M}" for s, M, value in found))
 
 
 @decides("qprsgd-remark1")
@@ -70,9 +79,10 @@ def test_remark1(claim: Decider) -> None:
         w = np.array([np.ones((M, size))] * M) + 0.5 * stream(0, "workers", M, size).standard_normal((M, M, size))
         bound = 2 * c1(noise_factor(M * size, s), M) * M * float((w**2).sum())
         parts.append(np.sum([_noise(w[:, part], s) for part in range(M)], axis=0) / bound)  # each part by itself
-        whole.append(_noise(w.reshape(M, -1), s).mean() / bound)
-    text = f"{max(r.mean() for r in parts):.3f} of the bound; if whole vectors were compressed, {max(whole):.2f}"
-    claim.decide(at_most_one(parts), text)
+        whole.append(_noise(w.reshape(M, -1), s) / bound)
+    readings = {"parts": at_most_one(parts, "draws"), "whole vectors": at_most_one(whole, "draws")}
+    worst = [max(float(r.mean()) for r in ratios) for ratios in (parts, whole)]
+    claim.decide_readings(readings, "{:.2f} of the bound; if whole vectors are compressed, {:.2f}".format(*worst))
 
 
 @decides("qprsgd-remark2-M-condition")
@@ -98,11 +108,13 @@ def test_remark2(claim: Decider) -> None:
         assert most_workers(x, M * size) >= M, "(7) as printed has to allow it"
         samples[M] = _noise(w, s) / (2 * exp(x) * _size(w))
     messages = _over_messages()
-    printed = all_of(at_most_one(samples.values()), at_most_one([messages]))
+    printed = all_of(at_most_one(samples.values(), "draws"), at_most_one([messages], "draws"))
     held = [_noise(w, s) / (2 * exp(_x(w, s)) * _size(w)) for w, s in _large() if len(w) in _allowed(_x(w, s))]
     listed = [sum_noise(w, s) / (2 * exp(_x(w, s)) * _size(w)) for w, s in _small() if len(w) in _allowed(_x(w, s))]
-    twice = within(samples[256], 1.5, inf), within(messages, 1.0, inf)  # the counter-example, by samples and messages
-    corrected = all_of(at_most_one(held), searched(listed, "all outcomes, parts of 2 to 4 elements, M to 4"), *twice)
+    # the counter-example, by samples and messages
+    twice = within(samples[256], 1.5, inf, of="draws"), within(messages, 1.0, inf, of="draws")
+    search = searched(listed, "all outcomes, parts of 2 to 4 elements, M to 4")
+    corrected = all_of(at_most_one(held, "draws"), search, *twice)
     text = f"noise {samples[512].mean():.2f} times that of (8) at M = 512 as printed, {max(listed):.3f} corrected"
     claim.decide_erratum(printed, corrected, text)
 
@@ -117,7 +129,7 @@ def test_monotone(claim: Decider) -> None:
     u = np.geomspace(1e-6, 1e3, 200)
     derivative = searched(u / (1 + u) / np.log1p(u), "u/(1+u) / log(1+u)")
     limit = searched([float(_f(x, M)) / exp(x) for x, M in product(factors, (1, 10, 500))], "f(M) / exp(x)")
-    claim.decide_erratum(decreasing, all_of(increasing, derivative, limit), f"grows by up to {float(max(growth)):.2f}")
+    claim.decide_misprint(decreasing, all_of(increasing, derivative, limit), f"grows by up to {float(max(growth)):.2f}")
 
 
 @decides("qprsgd-impact-s")
@@ -238,7 +250,7 @@ def _against_workers(axis: Axes) -> pd.DataFrame:
     axis.loglog(workers, [2 * c1(x, M) * M for M in workers], "k-", label="Lemma 1")
     axis.loglog(workers, [2 * exp(x)] * len(workers), "k--", label="(8)")
     axis.axvspan(workers[0], most_workers(x, x), color="black", alpha=0.08, lw=0, label="M of the corrected (7)")
-    axis.set(xlabel="M", title="|M X - sum w|^2 / sum |w|^2, d/(4 s^2) = 0.5")
+    axis.set(xlabel="M", title="d/(4 s^2) = 0.5")
     return _finished(axis, frame)
 
 
@@ -255,11 +267,11 @@ def _against_factor(axis: Axes) -> pd.DataFrame:
     axis.loglog(factors, 2 * np.exp(factors), "k--", label="(8)")
     least = next(x for x in np.geomspace(4, 1e-4, 2000) if most_workers(x, x) >= M)
     axis.axvspan(factors[0] / 2, least, color="black", alpha=0.08, lw=0, label="d/(4 s^2) of the corrected (7)")
-    axis.set(xlabel="d/(4 s^2)", xlim=(factors[0] / 1.5, factors[-1]), title=f"the same at M = {M}")
+    axis.set(xlabel="d/(4 s^2)", xlim=(factors[0] / 1.5, factors[-1]), title=f"M = {M}")
     return _finished(axis, frame)
 
 
 def _finished(axis: Axes, frame: pd.DataFrame) -> pd.DataFrame:
-    axis.title.set_fontsize(10)
+    axis.set_ylabel("|M X - sum w|^2 / sum |w|^2")
     axis.legend(fontsize=7)
     return frame

@@ -1,7 +1,8 @@
 """Corollaries 1.1 to 1.3 and linear speedup of AR-QPRSGD.
 
-On quadratics the expectations are known exactly for every N, K and M; runs with messages decide whether the algorithm
-follows them. Lemma 5 is an upper bound of the noise of a compression; the exact values use what normal vectors have.
+Rates are decided twice: by messages on a non-convex problem, see `rates`, and on quadratics, where expectations are
+known exactly for every N, K and M and runs with messages have to follow them. Lemma 5 is an upper bound of the noise of
+a compression; the exact values use what normal vectors have.
 """
 
 from __future__ import annotations
@@ -14,22 +15,31 @@ import numpy as np
 import pandas as pd
 
 from algorithms.network import Lossless
-from algorithms.qprsgd import RingQPRSGD
+from algorithms.qprsgd.ring import RingQPRSGD
 from algorithms.schedule import Constant
 from algorithms.streams import stream
-from reproductions.harness.decisions import Decision, all_of, close
-from reproductions.harness.descent import Descent, by_setting, repeat
-from reproductions.harness.figures import COLOURS, FigureFolder, panels
-from reproductions.harness.plugin import decides
-from reproductions.harness.settings import Settings
-from reproductions.harness.statistics import Slope, slope_interval, within
-from reproductions.harness.store import Run
-from reproductions.harness.verdicts import Decider
-from reproductions.qprsgd import expectations
+from reproductions.experiments.descent import Descent, seeded
+from reproductions.harness.verdicts.intervals import Slope
+from reproductions.paper import (
+    COLOURS,
+    Decider,
+    Decision,
+    FigureFolder,
+    Label,
+    Runs,
+    Settings,
+    all_of,
+    close,
+    decides,
+    panels,
+    slope_interval,
+    within,
+)
+from reproductions.qprsgd import exact, rates
 from reproductions.qprsgd.bounds import most_workers
-from reproductions.qprsgd.expectations import Problem, relative_noise
+from reproductions.qprsgd.exact import SkewedQuadratic, relative_noise
+from reproductions.qprsgd.problems import levels_of, problem_of, ring_setting
 from reproductions.qprsgd.rounding import Levels, draw_sum
-from reproductions.qprsgd.theory import ring_setting
 from reproductions.workloads.objectives import Gaussian, Quadratic
 
 PART = 64  # coordinates of one of the M parts
@@ -54,39 +64,44 @@ class Steps(NamedTuple):
         return float(M**self.workers / K**self.updates) / sqrt(syncs)
 
 
+FACTOR = 0.1  # d/(4 s^2) of the runs
 FIRST, SECOND, THIRD = Steps(1.0, 0.0), Steps(0.5, 0.0), Steps(0.5, 0.5)  # corollaries 1.1, 1.2 and 1.3
+OLDER = (("first", FIRST, "N"), ("second", SECOND, "NK"))  # the runs of the third are those of Table I
 
 
-def experiments(settings: Settings) -> list[Descent]:
-    """Return descents at the step size of Corollary 1.3 that differ in M or K."""
-    runs: list[Descent] = []
+def experiments(settings: Settings) -> dict[Label, list[Descent]]:
+    """Return short descents on a quadratic by M and K, and those that measure the rates of the three corollaries."""
+    objective, noise = Quadratic(1.0, centre=0.5, pattern="outlier"), Gaussian(1.0)
+    runs: dict[Label, list[Descent]] = {}
     for M, K in RUNS:
-        objective, noise = Quadratic(1.0, centre=0.5, pattern="outlier"), Gaussian(1.0)
-        algorithm = RingQPRSGD(K, Levels(_levels(M, 0.1)))
-        step = Constant(THIRD.gamma(SHORT, K, M))
-        draft = Descent("rate", algorithm, M, PART * M, SHORT * K, 0, Lossless(), objective, noise, step)
-        runs += repeat(draft, settings.seeds)
-    return runs
+        algorithm, step = RingQPRSGD(K, Levels(_levels(M, FACTOR))), Constant(THIRD.gamma(SHORT, K, M))
+        draft = Descent(algorithm, M, PART * M, SHORT * K, 0, Lossless(), objective, noise, step)
+        runs["quadratic", M, K] = seeded(draft, settings.seeds)
+    for name, step_size, axes in OLDER:
+        runs |= rates.grid(name, rates.ring_qprsgd, step_size.gamma, axes=axes, base=(2, 2))
+    return runs | rates.this_paper("RAR")
 
 
 @decides("qprsgd-cor11-rate")
-def test_corollary11(claim: Decider, runs: list[Run]) -> None:
+def test_corollary11(claim: Decider, runs: Runs[Descent]) -> None:
     slopes = [_slope(SYNCS, [_expected(FIRST, n, K, M) for n in SYNCS]) for K in (1, 4, 16) for M in (4, 16)]
-    claim.decide(all_of(*(_half(s) for s in slopes), _follows(runs)), _listed("N", slopes), runs)
+    decision = all_of(*(_half(s) for s in slopes), _follows(runs), rates.follows(runs, "first", "N"))
+    claim.decide(decision, f"by messages {rates.listed(runs, 'first', 'N')}; exact {_listed('N', slopes)}", runs)
 
 
 @decides("qprsgd-cor12-rate")
-def test_corollary12(claim: Decider, runs: list[Run]) -> None:
+def test_corollary12(claim: Decider, runs: Runs[Descent]) -> None:
     in_n = _slope(SYNCS, [_expected(SECOND, n, 4, 4) for n in SYNCS])
     in_k = _slope(UPDATES, [_expected(SECOND, FAR, K, 4) for K in UPDATES])
     # with tilts only up to K <= sigma^2/(2 kappa^2), 5.6 here: beyond, (2 C_1 + 4 K C_1 kappa^2/sigma^2) grows with K
     tilted = _slope(UPDATES[:3], [_expected(SECOND, FAR, K, 4, tilt=MILD) for K in UPDATES[:3]])
-    text = f"slope {in_n.interval.estimate:.3f} in N; {_listed('K', [in_k, tilted])}"
-    claim.decide(all_of(_half(in_n), _half(in_k), _half(tilted), _follows(runs)), text, runs)
+    measured = [rates.follows(runs, "second", axis) for axis in "NK"]
+    text = f"by messages {rates.listed(runs, 'second', 'NK')}; exact {_listed('N and K', [in_n, in_k, tilted])}"
+    claim.decide(all_of(*(_half(s) for s in (in_n, in_k, tilted)), _follows(runs), *measured), text, runs)
 
 
 @decides("qprsgd-cor13-rate")
-def test_corollary13(claim: Decider, runs: list[Run]) -> None:
+def test_corollary13(claim: Decider, runs: Runs[Descent]) -> None:
     assert max(MANY) <= most_workers(1.0, PART * min(MANY)), "(7) as printed has to allow it"
     assert (1 + 2 * exp(-1.0)) / (2 * STEEP**2) >= 2, "so has the limit of K"
     shares = [_measured_share(M) for M in MANY]
@@ -100,18 +115,20 @@ def test_corollary13(claim: Decider, runs: list[Run]) -> None:
     twice = all_of(within(alone.interval, -0.45, inf), close(shares[:2], [1.0, 1.0], rtol=0, atol=0.2))
     text = f"slope {printed.interval.estimate:.2f} in M = 16 to 256 as printed"
     decision = all_of(*(_half(s) for s in (corrected, in_n, in_k)), _follows(runs), twice)
-    text = f"{text}; {_listed('M, N and K', [corrected, in_n, in_k])}"
+    text = f"{text}; {_listed('M, N and K', [corrected, in_n, in_k])} where the corrected (7) holds"
     claim.decide_erratum(_half(printed), decision, text, runs)
 
 
 @decides("qprsgd-linear-speedup-rar")
-def test_linear_speedup(claim: Decider, runs: list[Run], figures: FigureFolder) -> None:
+def test_linear_speedup(claim: Decider, runs: Runs[Descent], figures: FigureFolder) -> None:
     in_n = _slope(SYNCS, [_expected(THIRD, n, 4, 4) for n in SYNCS])
     in_k = _slope(UPDATES, [_expected(THIRD, FAR, K, 4) for K in UPDATES])
     in_m = _slope(WORKERS, [_expected(THIRD, FAR, 4, M) for M in WORKERS])
-    _draw(by_setting(runs, Descent, "rate"), figures)
-    decision = all_of(*(_half(s) for s in (in_n, in_k, in_m)), _follows(runs))
-    claim.decide(decision, _listed("N, K and M", [in_n, in_k, in_m]), runs)
+    _draw(runs, figures)
+    measured = [rates.follows(runs, "RAR", axis) for axis in rates.AXES]
+    decision = all_of(*(_half(s) for s in (in_n, in_k, in_m)), _follows(runs), *measured)
+    text = f"by messages {rates.listed(runs, 'RAR')}; exact {_listed('N, K and M', [in_n, in_k, in_m])}"
+    claim.decide(decision, text, runs)
 
 
 # ---------------------------------------------------------------------------------------------------- measurement
@@ -126,24 +143,20 @@ def _expected(steps: Steps, syncs: int, K: int, M: int, x: float = 0.1, tilt: fl
     """Return the exact mean of E |grad F(xbar)|^2 for L = sigma = gap = 1; `share` scales the compressions' noise."""
     tilts = tuple(tilt * (1.0 if m < M // 2 else -1.0) for m in range(M)) if tilt else ()
     q = share * relative_noise(PART, _levels(M, x))
-    return expectations.ring(Problem(M, K, 1.0, 1.0, 1.0, tilts), q, steps.gamma(syncs, K, M), syncs)
+    return exact.ring(SkewedQuadratic(M, K, 1.0, 1.0, 1.0, tilts), q, steps.gamma(syncs, K, M), syncs)
 
 
-def _follows(runs: list[Run]) -> Decision:
-    """Decide whether runs with messages have the exact expectations."""
-    decisions = []
-    for run, group in by_setting(runs, Descent, "rate").items():
-        decisions.append(within([r.final("gradient") / _exact(run) for r in group], 0.85, 1.15))
-    return all_of(*decisions)
+def _follows(runs: Runs[Descent]) -> Decision:
+    """Decide whether runs with messages on a quadratic have the exact expectations."""
+    quadratic = runs.where(lambda label: problem_of(label) == "quadratic")
+    ratios = [np.array(quadratic.final("gradient", label)) / _exact(quadratic.experiment(label)) for label in quadratic]
+    return all_of(*(within(ratio, 0.85, 1.15) for ratio in ratios))
 
 
 def _exact(run: Descent) -> float:
-    s, algorithm = ring_setting(run), run.algorithm
-    assert isinstance(algorithm, RingQPRSGD)
-    assert isinstance(algorithm.codec, Levels)
-    assert algorithm.codec.s is not None
-    q = relative_noise(run.d // s.M, algorithm.codec.s)
-    return expectations.ring(Problem(s.M, s.K, 1.0, s.sigma, s.gap), q, run.schedule.lr(0), run.steps // s.K)
+    s, levels = ring_setting(run), levels_of(run)
+    q = relative_noise(run.d // s.M, levels) if levels else 0.0
+    return exact.ring(SkewedQuadratic(s.M, s.K, 1.0, s.sigma, s.gap), q, run.schedule.lr(0), run.steps // s.K)
 
 
 def _measured_share(M: int, K: int = 2, trials: int = 32) -> float:
@@ -177,7 +190,7 @@ def _listed(name: str, slopes: Sequence[Slope]) -> str:
 # --------------------------------------------------------------------------------------------------------- figure
 
 
-def _draw(groups: dict[Descent, list[Run]], figures: FigureFolder) -> None:
+def _draw(runs: Runs[Descent], figures: FigureFolder) -> None:
     """Draw exact expectations and runs against N K M, and what tilts do to the speedup in M."""
     figure, (left, right) = panels(2, width=4.8)
     rows = []
@@ -185,26 +198,23 @@ def _draw(groups: dict[Descent, list[Run]], figures: FigureFolder) -> None:
         syncs = [2**k for k in range(4, 25)]
         values = [_expected(THIRD, n, K, M) for n in syncs]
         left.loglog(np.multiply(syncs, K * M), values, color=colour, label=f"exact, M = {M}, K = {K}")
-        rows += [("exact", M, K, n, v) for n, v in zip(syncs, values, strict=True)]
-        for run, group in groups.items():
-            s = ring_setting(run)
-            if (s.M, s.K) == (M, K):
-                found = [r.final("gradient") / _exact(run) * _expected(THIRD, SHORT, K, M) for r in group]
-                left.plot([SHORT * K * M] * len(found), found, "o", ms=5, mfc="none", color=colour, label="_")
-                rows += [("messages", M, K, SHORT, v) for v in found]
+        rows += [("exact", FACTOR, 0.0, M, K, n, v) for n, v in zip(syncs, values, strict=True)]
+        label = ("quadratic", M, K)
+        found = np.array(runs.final("gradient", label)) / _exact(runs.experiment(label))
+        found = found * _expected(THIRD, SHORT, K, M)
+        left.plot([SHORT * K * M] * len(found), found, "o", ms=5, mfc="none", color=colour, label="_")
+        rows += [("messages", FACTOR, 0.0, M, K, SHORT, v) for v in found]
     left.plot([], [], "ko", ms=5, mfc="none", label="messages, each seed")
     left.loglog([1e4, 1e8], [0.003, 0.003e-2], "k:", label="slope -1/2")
-    left.set(xlabel="N K M")
-    left.set_title("mean |grad F|^2, Corollary 1.3, d/(4 s^2) = 0.1", fontsize=10)
+    left.set(xlabel="N K M", ylabel="mean |grad F|^2", title=f"Corollary 1.3, d/(4 s^2) = {FACTOR}")
     workers = [2, 4, 8, *MANY]
     for (x, tilt), colour in zip(((0.1, 0.0), (0.1, STEEP), (1.0, 0.0), (1.0, STEEP)), COLOURS, strict=False):
         values = [_expected(THIRD, FAR, 2, M, x, tilt, _measured_share(M) if M > 4 else 1.0) for M in workers]
         right.loglog(workers, values, ".-", color=colour, label=f"d/(4 s^2) = {x}, kappa = {tilt} sigma")
-        rows += [(f"x {x} kappa {tilt}", M, 2, FAR, v) for M, v in zip(workers, values, strict=True)]
+        rows += [("exact", x, tilt, M, 2, FAR, v) for M, v in zip(workers, values, strict=True)]
     first = _expected(THIRD, FAR, 2, 2)
     right.loglog(workers, first * np.sqrt(2 / np.array(workers)), "k:", label="slope -1/2")
-    right.set(xlabel="M")
-    right.set_title("N = 2^30, K = 2, one half of the workers against the other", fontsize=10)
+    right.set(xlabel="M", ylabel="mean |grad F|^2", title="N = 2^30, K = 2, one half of the workers against the other")
     for axis in (left, right):
         axis.legend(fontsize=7)
-    figures.save("ring_rate", figure, pd.DataFrame(rows, columns=["kind", "M", "K", "N", "value"]))
+    figures.save("ring_rate", figure, pd.DataFrame(rows, columns=["kind", "x", "kappa", "M", "K", "N", "value"]))

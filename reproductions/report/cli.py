@@ -1,110 +1,100 @@
-"""``tabulate``: reads results folders, prints their table and writes every other form of the report."""
+"""What the commands ``table``, ``site`` and ``pages`` do with what the command line says."""
 
 from __future__ import annotations
 
 import argparse
+import itertools
+import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NoReturn
 
-from reproductions.harness.settings import SCALES
-from reproductions.report import markdown, site, tables
+from reproductions.harness.runs.settings import SCALES
+from reproductions.report import pages as markdown
+from reproductions.report import records, tables
+from reproductions.report import show as claims
 from reproductions.report.errors import ReportError
 from reproductions.report.files import publish
 from reproductions.report.merge import Results, merge
-from reproductions.report.papers import HERE, load_papers
+from reproductions.report.papers import HERE, in_checkout, load_all, load_papers, root_of
 from reproductions.report.results import read_folder
 
-EXAMPLES = """examples:
-  tabulate                                  the table of results/ on the terminal
-  tabulate --site site                      also the site; open site/index.html, no server needed
-  tabulate results gpu-results --site site  two folders as one
-"""
 
-
-class _Parser(argparse.ArgumentParser):
-    """A parser that says what is wrong in one sentence."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
-
-
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line."""
-    p = _Parser(
-        prog="tabulate",
-        description="Turn the verdicts and plots of results folders into a table, pages and a static site.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    p.add_argument(
-        "folders", nargs="*", type=Path, metavar="FOLDER", help="results folders to merge (default: results)"
-    )
-    p.add_argument("--site", type=Path, metavar="DIR", help="write the static site; an earlier site there is replaced")
-    p.add_argument("--markdown", type=Path, metavar="DIR", help="write a page <paper>.md for each paper")
-    p.add_argument(
-        "--readme", type=Path, metavar="FILE", help="renew the table of papers between the markers in a README"
-    )
-    p.add_argument("--latex", type=Path, metavar="FILE", help="write a booktabs longtable")
-    p.add_argument("--csv", type=Path, metavar="FILE", help="write one row a verdict with all of its fields")
-    p.add_argument(
-        "--scale", choices=SCALES, action="append", help="report this scale only; can be given several times"
-    )
-    p.add_argument("--prefer", choices=["newest"], help="let the newest of verdicts that contradict each other win")
-    p.add_argument(
-        "--papers", type=Path, default=HERE, metavar="DIR", help="folder with <paper>/claims.yaml, if not this suite's"
-    )
-    return p
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run ``tabulate``; return 2, with one sentence on standard error, if something is wrong with its input."""
-    options = parser().parse_args(arguments)
-    try:
-        results = read(options)
-        write(results, options)
-    except ReportError as error:
-        print(f"tabulate: {error}", file=sys.stderr)
-        return 2
-    print(tables.terminal(results, shutil.get_terminal_size((200, 50)).columns))
+def table(given: argparse.Namespace) -> int:
+    """Print the table; write it in other forms, all that are asked for or none."""
+    results = _read(given)
+    texts = {given.csv: tables.as_csv, given.latex: tables.as_latex}
+    _check_outputs(filter(None, texts), _folders(given))
+    publish({path: form(results) for path, form in texts.items() if path}, {})
+    print(tables.terminal(results, shutil.get_terminal_size((200, 50)).columns, given.verdict))
     return 0
 
 
-def read(options: argparse.Namespace) -> Results:
-    """Read and merge the folders that the command line names."""
-    paths, scales = options.folders or [Path("results")], options.scale or SCALES
-    folders = [read_folder(path, scales) for path in paths]
-    return merge(folders, load_papers(options.papers), options.prefer == "newest")
+def show(given: argparse.Namespace) -> int:
+    """Print all that is known about one claim."""
+    print(claims.show(_read(given), given.claim, min(shutil.get_terminal_size((100, 50)).columns, 120)))
+    return 0
 
 
-def write(results: Results, options: argparse.Namespace) -> None:
-    """Write all forms that the command line asks for, or none of them."""
-    texts = _texts(results, options)
-    if options.site:
-        site.check_place(options.site)
-    drafts = {options.site: site.draft(results, options.site)} if options.site else {}
+def site(given: argparse.Namespace) -> int:
+    """Write the site; an earlier one there is replaced."""
+    from reproductions.report import site as web  # with libraries of the extra `report`
+
+    results = _read(given)
+    web.check_place(given.to)
+    _check_outputs([given.to], [*_folders(given), *filter(None, [given.history])])
+    draft = web.draft(results, given.to, records.read(given.history) if given.history else [])
     try:
-        publish(texts, drafts)
+        publish({}, {given.to: draft})
     finally:
-        for draft in drafts.values():
-            shutil.rmtree(draft, ignore_errors=True)
+        shutil.rmtree(draft, ignore_errors=True)
+    print(f"open {given.to / 'index.html'}")
+    return 0
 
 
-def _texts(results: Results, options: argparse.Namespace) -> dict[Path, str]:
-    texts = markdown.pages(results, options.markdown) if options.markdown else {}
-    if options.latex:
-        texts[options.latex] = tables.as_latex(results)
-    if options.csv:
-        texts[options.csv] = tables.as_csv(results)
-    if options.readme:
-        linked = options.markdown or Path("results")
-        texts[options.readme] = markdown.readme(_read(options.readme), results, options.readme, linked)
-    return texts
+def pages(given: argparse.Namespace) -> int:
+    """Renew the pages of the papers and the README, or with ``--check`` end with 1 if one is not up to date."""
+    root = in_checkout(given.papers or root_of(given.results))
+    readme = given.readme or (HERE.parent if root == HERE else root) / "README.md"
+    folder, beside = read_folder(given.results), given.results.absolute().parent  # where a paper keeps what it has
+    results = merge([folder if root == beside else markdown.committed(folder)], load_papers(root))
+    texts = markdown.pages(results, root)
+    texts[readme] = markdown.readme(_text(readme), results, readme, root)
+    stale = {path: text for path, text in texts.items() if not path.exists() or _text(path) != text}
+    said = "is not up to date: reproductions pages renews it" if given.check else "was renewed"
+    for path in stale:
+        print(f"{os.path.relpath(path)} {said}")
+    if not given.check:
+        publish(stale, {})
+    return int(given.check and bool(stale))
 
 
-def _read(path: Path) -> str:
+def _folders(given: argparse.Namespace) -> list[Path]:
+    return given.folders or [Path("results")]
+
+
+def _check_outputs(outputs: Iterable[Path], inputs: Sequence[Path]) -> None:
+    """Refuse to write into a results folder: what is there is evidence."""
+    for path, folder in itertools.product(outputs, inputs):
+        if path.resolve().is_relative_to(folder.resolve()):
+            raise ReportError(f"{path} lies in the results folder {folder}, which stays as it is: write elsewhere")
+
+
+def _read(given: argparse.Namespace) -> Results:
+    folders = [read_folder(path, given.scale or SCALES) for path in _folders(given)]
+    roots = given.papers or list(map(root_of, _folders(given)))
+    papers = load_all(roots)
+    if not any(paper.claims for paper in papers):
+        raise ReportError(f"there is no <paper>/claims.yaml with a claim in {', '.join(map(str, roots))}")
+    results = merge(folders, papers, given.prefer == "newest")
+    if results.unknown:
+        names = ", ".join(results.unknown)
+        print(f"left out, as no claims file has them: {names}; --papers names the folder of one", file=sys.stderr)
+    return results
+
+
+def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -8,7 +8,7 @@ The history is replayed in rounds; a round ends where a claim comes again, so a 
 
 The reference of a number is the first record of its level: of the same claim, scale, workload and verdict, since the
 last move. It does not follow the number, so a slow drift adds up until it is seen. Intervals tell the standard errors;
-the test is Welch's, two-sided (`reproductions.harness.statistics.p_moved`), with Holm's correction over all claims
+the test is Welch's, two-sided (`statistics.p_moved`), with Holm's correction over all claims
 that are compared in the round: if nothing moved, a round names any number with a probability of at most `ALPHA`. This
 takes the two records as independent. Sessions usually share their seeds, and then the level is an upper bound: what the
 seeds have in common cancels in the difference but not in its standard error. The price is power, see
@@ -24,7 +24,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from reproductions.harness.statistics import holm, p_moved
+from reproductions.harness.verdicts.intervals import p_moved
+from reproductions.harness.verdicts.power import holm
 from reproductions.report.records import Record
 
 ALPHA = 0.05
@@ -89,8 +90,13 @@ class _Series:
 
 def replay(records: Iterable[Record], alpha: float = ALPHA) -> Iterator[tuple[list[Record], list[Change]]]:
     """Give every round of a history, oldest first, with what changed in it; see above."""
+    return replay_rounds(_rounds(sorted(records, key=lambda record: record.time)), alpha)
+
+
+def replay_rounds(rounds: Iterable[list[Record]], alpha: float = ALPHA) -> Iterator[tuple[list[Record], list[Change]]]:
+    """Give rounds in the order in which they come, with what changed in each."""
     known: dict[tuple[str, str], _Series] = {}
-    for new in _rounds(sorted(records, key=lambda record: record.time)):
+    for new in rounds:
         pairs = [(known[record.series], record) for record in new if record.series in known]
         changes = [change for series, record in pairs for change in _verdicts(series, record)]
         moves = _moves(pairs, alpha)

@@ -1,4 +1,4 @@
-"""Issues: ``python -m reproductions.report.issues --history DIR`` opens one for each verdict that changed.
+"""Issues: ``reproductions history issues --history DIR`` opens one for each verdict that changed.
 
 It needs the GitHub command line ``gh``. The name of a change stands in its issue, so that asking again, or finding the
 same change once more, opens nothing; closed issues count too.
@@ -6,16 +6,15 @@ same change once more, opens nothing; closed issues count too.
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from reproductions.report.drift import Change
+from reproductions.report.errors import ReportError
 from reproductions.report.history import changes_since, markdown
-from reproductions.report.records import HistoryError, read
+from reproductions.report.records import read
 
 LABEL = "verdict-change"
 
@@ -56,21 +55,12 @@ def _gh(*arguments: str) -> str:
     return subprocess.run(["gh", *arguments], check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Open the issues of the last round, or since a commit; 2 if that is not possible."""
-    parser = argparse.ArgumentParser(prog="python -m reproductions.report.issues", description=__doc__)
-    parser.add_argument("--history", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--since", metavar="COMMIT", help="changes after this commit")
-    given = parser.parse_args(arguments)
+def run(history: Path, since: str | None) -> int:
+    """Open the issues of the last round, or since a commit; return 0."""
+    _, changes = changes_since(read(history), since)
     try:
-        _, changes = changes_since(read(given.history), given.since)
         opened = open_issues([change for change in changes if change.kind == "verdict"])
-    except (HistoryError, OSError, subprocess.CalledProcessError) as error:
-        print(f"no issue can be opened: {error}", file=sys.stderr)
-        return 2
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise ReportError(f"no issue can be opened: {error}") from None
     print("\n".join(f"opened: {title}" for title in opened) or "no issue to open")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -13,6 +13,7 @@ from markupsafe import Markup, escape
 FORMULA = re.compile(r"\$([^$]+)\$")
 STRETCH = re.compile(r"\\(?:left|right)\b\s*")
 OPENING, CLOSING = "([{⟨", ")]}⟩"
+TAKEN = {"href", "src", "style", "class", "id"}  # attributes that a formula may not choose
 BREAKS = frozenset("=+−-<>≤≥≈∼")  # operators before which a long formula goes on in the next line
 
 
@@ -35,6 +36,8 @@ def _set(formula: str) -> Markup:
         return Markup("<code>{}</code>").format(formula)
     for element in tree.iter():
         element.text = html.unescape(element.text or "")  # entities become characters, escaped once on the way out
+        for name in [name for name in element.attrib if name in TAKEN or name.startswith("on")]:
+            del element.attrib[name]
     parts = [f'<span class="formula">{tostring(part, encoding="unicode")}</span>' for part in _lines(tree)]
     return Markup("<wbr>".join(parts))
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from reproductions.harness.claims import Claim, ClaimsError, load_claims
+from reproductions.harness.runs.provenance import CHECKOUT
+from reproductions.harness.verdicts.claims import Claim, ClaimsError, of_folder
 from reproductions.report.errors import ReportError
 
 HERE = Path(__file__).resolve().parents[1]
@@ -28,6 +31,38 @@ class Paper:
     name: str
     title: str
     claims: Mapping[str, Claim] = field(default_factory=dict)
+
+
+def root_of(results: Path) -> Path:
+    """Return the folder with the papers of a results folder: the one that it lies in, else this suite's."""
+    beside = results.absolute().parent
+    return beside if any(beside.glob("*/claims.yaml")) else HERE
+
+
+def in_checkout(root: Path) -> Path:
+    """Return the folder of papers if something may be written there.
+
+    Raises
+    ------
+    ReportError
+        If it is that of a suite that was installed.
+    """
+    if root == HERE and not CHECKOUT:
+        raise ReportError("this writes into a checkout of the suite, and the one that runs was installed")
+    return root
+
+
+def load_all(roots: Iterable[Path]) -> tuple[Paper, ...]:
+    """Read the papers of several folders, see `load_papers`; a `ReportError` names a paper that two of them have."""
+    found: dict[str, Path] = {}
+    papers = []
+    for root in dict.fromkeys(path.resolve() for path in roots):
+        for paper in load_papers(root):
+            if paper.name in found:
+                raise ReportError(f"there are two papers {paper.name!r}: in {found[paper.name]} and in {root}")
+            found[paper.name] = root
+            papers.append(paper)
+    return tuple(papers)
 
 
 def load_papers(root: Path = HERE) -> tuple[Paper, ...]:
@@ -51,16 +86,19 @@ def _titles(path: Path) -> dict[str, str]:
     if not path.exists():
         return {}
     try:
-        document: Any = yaml.safe_load(path.read_text())
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        document: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError) as error:
         raise ReportError(f"{path} is damaged: {' '.join(str(error).split())}") from None
     if not isinstance(document, dict):
         raise ReportError(f"{path} should map names of papers to titles, but holds {type(document).__name__}")
+    for name in document:
+        if not re.fullmatch("[a-z0-9][a-z0-9_-]*", str(name)):
+            raise ReportError(f"{path} names the paper {str(name)[:80]!r}, but a name is of a-z, 0-9, _ and -")
     return {str(name): str(title) for name, title in document.items()}
 
 
 def _claims(path: Path) -> dict[str, Claim]:
     try:
-        return load_claims(path) if path.exists() else {}
+        return of_folder(path) if os.path.lexists(path) else {}
     except ClaimsError as error:
         raise ReportError(" ".join(str(error).split())) from None

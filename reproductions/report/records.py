@@ -7,22 +7,20 @@ a commit. Floats are written with all their digits.
 from __future__ import annotations
 
 import csv
-import json
 import math
 import os
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
 
-from reproductions.harness.decisions import Interval
-from reproductions.harness.verdicts import SCHEMA, VERDICTS
+from pydantic import TypeAdapter
 
-
-class HistoryError(ValueError):
-    """A results folder or a history cannot be used; the message is one sentence that names it."""
+from reproductions.harness.verdicts.decisions import Interval
+from reproductions.harness.verdicts.record import VERDICTS
+from reproductions.report.errors import ReportError
+from reproductions.report.results import FILE, Evidence, read_verdicts
 
 
 @dataclass(frozen=True)
@@ -40,20 +38,20 @@ class Record:
     """
 
     time: str
-    commit: str | None
-    clean: bool | None
     claim: str
     paper: str
     scale: str
     workload: str
     verdict: str
-    estimate: float | None
-    low: float | None
-    high: float | None
-    confidence: float | None
-    df: float | None
     seeds: int
-    hardware: str
+    commit: str | None = None
+    clean: bool | None = None
+    estimate: float | None = None
+    low: float | None = None
+    high: float | None = None
+    confidence: float | None = None
+    df: float | None = None
+    hardware: str = ""
 
     @property
     def series(self) -> tuple[str, str]:
@@ -85,13 +83,8 @@ class Record:
         return f"{self.commit[:10]}{'+' if self.clean is False else ''}" if self.commit else "an unknown commit"
 
 
-_PARSE: dict[str, Callable[[str], Any]] = {
-    "commit": lambda text: text or None,
-    "clean": {"True": True, "False": False, "": None}.__getitem__,
-    "seeds": int,
-    **dict.fromkeys(("estimate", "low", "high", "confidence", "df"), lambda text: float(text) if text else None),
-}
 _COLUMNS = [field.name for field in fields(Record) if field.name not in {"paper", "scale"}]  # these are in the path
+_CHECKED = TypeAdapter(Record)
 
 
 def from_results(results: Path) -> list[Record]:
@@ -99,39 +92,27 @@ def from_results(results: Path) -> list[Record]:
 
     Raises
     ------
-    HistoryError
+    ReportError
         If there are no verdicts, or they are damaged or of another schema.
     """
-    paths = (
-        [results] if results.is_file() else sorted({*results.glob("verdicts.json"), *results.glob("*/verdicts.json")})
-    )
+    paths = [results] if results.is_file() else sorted({*results.glob(FILE), *results.glob(f"*/{FILE}")})
     if not paths:
-        raise HistoryError(f"{results} holds no verdicts.json; name a results folder, as --results of pytest was given")
-    return [record for path in paths for record in _verdicts(path)]
+        raise ReportError(f"{results} holds no {FILE}; name a results folder, as --results of pytest was given")
+    return [_record(evidence) for path in paths for evidence in read_verdicts(path)]
 
 
-def _verdicts(path: Path) -> Iterator[Record]:
-    try:
-        document = json.loads(path.read_text())
-        if document["schema"] != SCHEMA:
-            raise HistoryError(f"{path} has schema {document['schema']!r}, but this version reads schema {SCHEMA}")
-        for row in document["claims"]:
-            yield _record(row, document)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        if isinstance(error, HistoryError):
-            raise
-        raise HistoryError(f"{path} is no file of verdicts: {type(error).__name__}: {error}") from None
-
-
-def _record(row: dict[str, Any], document: dict[str, Any]) -> Record:
-    session = document.get("sessions", {}).get(row.get("session"), document["provenance"])
-    low, high = row["interval"] or (None, None)
-    diverged = low is not None and math.isnan(low)
+def _record(evidence: Evidence) -> Record:
+    v = evidence.verdict
     copied = ("time", "commit", "paper", "scale", "workload", "verdict", "seeds", "hardware")
-    values: dict[str, Any] = {name: row[name] for name in copied}
-    values |= {name: row.get(name) for name in ("estimate", "confidence", "df")}  # older files have none
-    values |= {"claim": row["id"], "clean": session["clean"] if session["commit"] == row["commit"] else None}
-    return Record(low=None if diverged else low, high=None if diverged else high, **values)
+    low, high = v.interval or (None, None)
+    diverged = low is not None and math.isnan(low)
+    return Record(
+        **{name: getattr(v, name) for name in (*copied, "estimate", "confidence", "df")},
+        claim=v.id,
+        clean=evidence.session.get("clean"),
+        low=None if diverged else low,
+        high=None if diverged else high,
+    )
 
 
 def add(records: Iterable[Record], history: Path) -> int:
@@ -141,7 +122,7 @@ def add(records: Iterable[Record], history: Path) -> int:
 
     Raises
     ------
-    HistoryError
+    ReportError
         If a frame is damaged or holds another verdict of the same claim, scale and time.
     """
     groups: dict[Path, list[Record]] = defaultdict(list)
@@ -156,17 +137,17 @@ def add(records: Iterable[Record], history: Path) -> int:
 
 
 def read(history: Path) -> list[Record]:
-    """Return all records of a history by time; a `HistoryError` if there are none or a frame is damaged."""
+    """Return all records of a history by time; a `ReportError` if there are none or a frame is damaged."""
     records = [record for path in sorted(history.glob("*/*.csv")) for record in _read(path)]
     if not records:
-        raise HistoryError(f"{history} holds no history; add a results folder to it first")
+        raise ReportError(f"{history} holds no history; add a results folder to it first")
     return sorted(records, key=lambda record: record.time)
 
 
 def _path(history: Path, record: Record) -> Path:
     for name in (record.scale, record.paper):
         if not re.fullmatch(r"[\w.-]*\w", name):
-            raise HistoryError(f"{name!r} cannot be the name of a paper or scale")
+            raise ReportError(f"{name!r} cannot be the name of a paper or scale")
     return history / record.scale / f"{record.paper}.csv"
 
 
@@ -174,7 +155,7 @@ def _merged(path: Path, known: list[Record], new: list[Record]) -> list[Record]:
     rows = {(record.claim, record.time): record for record in known}
     for record in new:
         if rows.setdefault((record.claim, record.time), record) != record:
-            raise HistoryError(f"{path} holds another verdict of {record.claim} at {record.time}: nothing was added")
+            raise ReportError(f"{path} holds another verdict of {record.claim} at {record.time}: nothing was added")
     return sorted(rows.values(), key=lambda record: (record.time, record.claim))
 
 
@@ -196,11 +177,11 @@ def _read(path: Path) -> list[Record]:
                 raise ValueError(f"its columns are {reader.fieldnames}, not {_COLUMNS}")
             return [_row(path, row) for row in reader]
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-        raise HistoryError(f"{path} is a damaged frame of the history: {error}") from None
+        raise ReportError(f"{path} is a damaged frame of the history: {' '.join(str(error).split())}") from None
 
 
 def _row(path: Path, row: dict[str, str]) -> Record:
     if row["verdict"] not in VERDICTS:
         raise ValueError(f"{row['verdict']!r} is no verdict")
-    values: dict[str, Any] = {name: _PARSE.get(name, str)(text) for name, text in row.items()}
-    return Record(paper=path.stem, scale=path.parent.name, **values)
+    values = {name: text for name, text in row.items() if text}
+    return _CHECKED.validate_python(values | {"paper": path.stem, "scale": path.parent.name})

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from reproductions.harness import figures
-from reproductions.harness.settings import SCALES
-from reproductions.harness.verdicts import SCHEMA, VERDICTS, Verdict
+from reproductions.harness.runs.settings import SCALES
+from reproductions.harness.verdicts import kept
+from reproductions.harness.verdicts.record import Verdict
 from reproductions.report.errors import ReportError
 from reproductions.report.files import check_whole
 
-PICTURES = (".svg", ".png")
-UNDECIDED = frozenset({"not run", "crashed"})  # verdicts that say nothing about a claim, nor about the data behind it
+FILE = "verdicts.json"
+BASELINE = "baseline"  # subfolder with verdicts of scales that a checkout keeps beside those of your own sessions
+NO_DATA = frozenset({"not run", "crashed"})  # verdicts that say nothing about the data behind them
 
 
 @dataclass(frozen=True)
-class Record:
+class Evidence:
     """A verdict as it is stored.
 
     Parameters
@@ -31,13 +33,18 @@ class Record:
     file
         Verdicts file that it comes from; None for a claim that no file has.
     replaced
-        What an earlier record says that this one was preferred to.
+        What earlier evidence says that this one was preferred to.
     """
 
     verdict: Verdict
     session: Mapping[str, Any] = field(default_factory=dict)
     file: Path | None = None
     replaced: str = ""
+
+    @property
+    def data(self) -> str:
+        """Label of the data behind the verdict; nothing if it was not decided."""
+        return "" if self.verdict.verdict in NO_DATA else self.verdict.workload
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,7 @@ class Plot:
     test
         Node id of the test that drew it; empty if it was drawn before this was recorded.
     files
-        Its files by suffix: ``".svg"``, ``".png"`` and ``".csv"``.
+        Its files by suffix: ``".svg"`` and ``".csv"``.
     """
 
     paper: str
@@ -63,16 +70,13 @@ class Plot:
 
 @dataclass(frozen=True)
 class Folder:
-    """What one results folder holds."""
+    """What one results folder holds; `kept` and `kept_plots` are those of its baseline."""
 
     path: Path
-    records: tuple[Record, ...]
+    evidence: tuple[Evidence, ...]
+    kept: tuple[Evidence, ...]
     plots: tuple[Plot, ...]
-
-
-def data_of(verdict: Verdict) -> str:
-    """Return the label of the data behind a verdict, or nothing if it was not decided."""
-    return "" if verdict.verdict in UNDECIDED else verdict.workload
+    kept_plots: tuple[Plot, ...] = ()
 
 
 def read_folder(path: Path, scales: Sequence[str] = SCALES) -> Folder:
@@ -85,80 +89,71 @@ def read_folder(path: Path, scales: Sequence[str] = SCALES) -> Folder:
     """
     if not path.is_dir():
         raise ReportError(f"there is no results folder {path}")
-    files = [path / scale / "verdicts.json" for scale in scales if (path / scale / "verdicts.json").exists()]
-    if not files:
-        expected = " or ".join(f"{scale}/verdicts.json" for scale in scales)
+    found, kept = (_at_scales(folder, scales) for folder in (path, path / BASELINE))
+    if not found and not kept:
+        expected = " or ".join(f"{scale}/{FILE}" for scale in scales)
         raise ReportError(f"the results folder {path} is empty: it has no {expected}; pytest reproductions/ makes one")
-    records = [record for file in files for record in _records(file)]
-    plots = [plot for scale in scales for plot in _plots(path / scale)]
-    return Folder(path, tuple(records), tuple(plots))
+    plots, kept_plots = (_plots(folder, scales) for folder in (path, path / BASELINE))
+    return Folder(path, tuple(found), tuple(kept), plots, kept_plots)
 
 
 # ------------------------------------------------------------------------------------------------------ verdicts
 
 
-def _records(path: Path) -> list[Record]:
-    document = _json(path, SCHEMA)
+def _at_scales(folder: Path, scales: Sequence[str]) -> list[Evidence]:
+    files = [folder / scale / FILE for scale in scales if (folder / scale / FILE).exists()]
+    found = [evidence for file in files for evidence in read_verdicts(file)]
+    for verdict, scale, file in ((each.verdict, each.file.parent.name, each.file) for each in found if each.file):
+        if verdict.scale != scale:
+            raise ReportError(f"{file}: the record of {verdict.id} is of scale {verdict.scale!r}, not {scale!r}")
+    return found
+
+
+def read_verdicts(path: Path) -> list[Evidence]:
+    """Read a file of verdicts; a `ReportError` if it is damaged or of another schema."""
     try:
-        last = document["provenance"]
-        sessions = {"": last, last["time"]: last} | document.get("sessions", {})
-        return [_record(path, row, sessions) for row in document["claims"]]
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ReportError(f"{path} is damaged: its parts are not those of a verdicts file ({error!r})") from None
+        document = kept.read(path)
+    except kept.KeptError as error:
+        raise ReportError(str(error)) from None
+    return [_evidence(path, row, document["sessions"]) for row in document["claims"]]
 
 
-def _record(path: Path, stored: Mapping[str, Any], sessions: Mapping[str, Any]) -> Record:
+def _evidence(path: Path, stored: Mapping[str, Any], sessions: Mapping[str, Any]) -> Evidence:
     row = dict(stored)
-    session = sessions[row.pop("session", "")]
-    known = {field.name for field in fields(Verdict)}
-    needed = {field.name for field in fields(Verdict) if field.default is MISSING}  # others are newer than some files
-    if not needed <= row.keys() <= known:
-        wrong = ", ".join(sorted((row.keys() - known) | (needed - row.keys())))
-        raise ReportError(
-            f"{path} is damaged: the record {row.get('id')!r} has these fields too many or too few: {wrong}"
-        )
-    if row["verdict"] not in VERDICTS:
-        raise ReportError(f"{path}: the verdict of {row['id']} is {row['verdict']!r}, not one of {', '.join(VERDICTS)}")
-    if row["scale"] != path.parent.name:
-        raise ReportError(f"{path}: the record of {row['id']} is of scale {row['scale']!r}, not {path.parent.name!r}")
-    row["interval"] = None if row["interval"] is None else _interval(path, row)
-    verdict = Verdict(**row | {"merges": tuple(row["merges"])})
-    return Record(verdict, session if session.get("commit") == verdict.commit else {}, path)
-
-
-def _interval(path: Path, row: Mapping[str, Any]) -> tuple[float, float]:
-    try:
-        low, high = map(float, row["interval"])
-    except (TypeError, ValueError):
-        raise ReportError(f"{path}: the interval of {row['id']} is {row['interval']!r}, not two numbers") from None
-    return low, high
+    session = sessions[row.pop("session")]
+    interval = None if row["interval"] is None else tuple(row["interval"])
+    verdict = Verdict(**row | {"interval": interval})
+    return Evidence(verdict, session if session["commit"] == verdict.commit else {}, path)
 
 
 # --------------------------------------------------------------------------------------------------------- plots
 
 
-def _plots(scale: Path) -> list[Plot]:
-    pictures = {path.with_suffix("") for suffix in PICTURES for path in scale.glob(f"*/*{suffix}")}
-    return [_plot(stem) for stem in sorted(pictures)]
+def _plots(root: Path, scales: Sequence[str]) -> tuple[Plot, ...]:
+    return tuple(_plot(root, svg.with_suffix("")) for scale in scales for svg in sorted((root / scale).glob("*/*.svg")))
 
 
-def _plot(stem: Path) -> Plot:
-    files = {suffix: stem.with_name(stem.name + suffix) for suffix in (*PICTURES, ".csv")}
+def _plot(root: Path, stem: Path) -> Plot:
+    files = {suffix: stem.with_name(stem.name + suffix) for suffix in (".svg", ".csv")}
     present = {suffix: path for suffix, path in files.items() if path.exists()}
+    if lost := [path for path in files.values() if path.is_symlink() and path not in present.values()]:
+        raise ReportError(f"{lost[0]} is a link that leads nowhere: put the file in its place or remove it")
     for path in present.values():
+        if not path.resolve().is_relative_to(root.resolve()):
+            raise ReportError(f"{path} is a link out of the results folder: put the file in its place or remove it")
         check_whole(path)
-    origin = stem.with_name(f"{stem.name}.json")
-    test = str(_json(origin, figures.SCHEMA).get("test", "")) if origin.exists() else ""
+    test = _test_of(stem.with_name(f"{stem.name}.json"))
     return Plot(stem.parent.name, stem.parent.parent.name, stem.name, test, present)
 
 
-def _json(path: Path, schema: int) -> dict[str, Any]:
+def _test_of(origin: Path) -> str:
+    """Return the test that drew a plot; nothing if it was drawn before this was recorded."""
+    if not origin.exists():
+        return ""
     try:
-        document = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise ReportError(f"{path} is damaged: {error}") from None
-    if not isinstance(document, dict) or "schema" not in document:
-        raise ReportError(f"{path} is damaged: it has no schema number")
-    if document["schema"] != schema:
-        raise ReportError(f"{path} is of schema {document['schema']!r}, but this version reads {schema}: make it anew")
-    return document
+        document = json.loads(origin.read_text())
+        if document["schema"] != figures.SCHEMA:
+            raise ValueError(f"it is of schema {document['schema']!r}, but this version reads {figures.SCHEMA}")
+        return str(document["test"])
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ReportError(f"{origin} is damaged: {error}; make it again or remove it") from None

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from reproductions.harness.verdicts import Verdict
+from reproductions.report.merge import Finding
 from reproductions.report.results import Plot
 
-NUMBER = r"(?:\s|~|\()*(\d+(?:\.\d+)*|[A-Z](?:\.\d+)*\b)"
+NUMBER = r"(?:\s|~|\()*(\d+(?:\.\d+)*|[IVX]+(?:-[A-Z]\d*)?\b|[A-Z](?:\.\d+)*\b)"
 # title, how papers and claims files write it, group; what comes first names the section if a source has several
 KINDS = (
     ("Figure", r"fig(?:ure|\.)?s?", "Figures and tables"),
@@ -23,6 +23,7 @@ KINDS = (
     ("Section", r"(?:section|sec\.?|§)", "Text"),
     ("Appendix", r"app(?:endix|\.)?", "Text"),
 )
+ROMAN = ("", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII")
 GROUPS = tuple(dict.fromkeys(group for _, _, group in KINDS))
 
 
@@ -62,31 +63,31 @@ def section_of(source: str) -> Section:
     """
     for position, (title, pattern, _) in enumerate(KINDS):
         if match := re.search(rf"\b(?i:{pattern}){NUMBER}", source):
-            return Section((position, _natural(match[1])), f"{title} {match[1]}")
+            return Section((position, _natural(_decimal(title, match[1]))), f"{title} {match[1]}")
     title = re.split(r"[;,]", source)[0].strip() or "Elsewhere"
     return Section((len(KINDS), ()), title)
 
 
-def place(plot: Plot, verdicts: Iterable[Verdict]) -> Section | None:
+def place(plot: Plot, findings: Iterable[Finding]) -> Section | None:
     """Return the section of a plot: that of the claim its test decides, else of its name, else of its test file.
 
     Parameters
     ----------
     plot
         A plot.
-    verdicts
-        Records of its paper.
+    findings
+        Those of its paper.
     """
-    verdicts = list(verdicts)
-    exact = [verdict for verdict in verdicts if plot.test and function(verdict.test) == function(plot.test)]
+    sources = [(finding.headline.verdict.test, section_of(finding.claim.source)) for finding in findings]
+    exact = [section for test, section in sources if plot.test and function(test) == function(plot.test)]
     if exact:
-        return section_of(exact[0].source)
-    sections = {section_of(verdict.source) for verdict in verdicts}
+        return exact[0]
     named = section_of(re.sub(r"(?<=[a-z])(?=\d)", " ", plot.name).replace("_", " "))
-    if named in sections:
-        return named
-    near = [verdict for verdict in verdicts if plot.test and module(verdict.test) == module(plot.test)]
-    return section_of(near[0].source) if near else None
+    known = {section.rank: section for _, section in sources}
+    if named.rank in known and named.rank[1]:
+        return known[named.rank]
+    near = [section for test, section in sources if plot.test and module(test) == module(plot.test)]
+    return near[0] if near else None
 
 
 def function(test: str) -> str:
@@ -97,6 +98,16 @@ def function(test: str) -> str:
 def module(test: str) -> str:
     """Return the file of a test."""
     return test.split("::", maxsplit=1)[0]
+
+
+def _decimal(title: str, number: str) -> str:
+    """Return the number of a table or section that is printed as a Roman numeral."""
+    return str(ROMAN.index(number)) if title in ("Table", "Section") and number in ROMAN else number
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """Return by what a name sorts: figure 10 after figure 4."""
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", name)]
 
 
 def _natural(number: str) -> tuple[tuple[int, str], ...]:

@@ -1,93 +1,68 @@
-"""Tables: every record as a row, for a terminal, a spreadsheet and a paper."""
+"""Tables: each claim with its headline, for a terminal and a paper, and all evidence for a spreadsheet."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import asdict, fields
+import textwrap
+from collections.abc import Sequence
+from dataclasses import asdict
 
-from reproductions.harness.verdicts import VERDICTS, Verdict, table
-from reproductions.report.merge import Results
-from reproductions.report.results import Record, data_of
+from reproductions.harness.verdicts.table import plain, table
+from reproductions.report.files import is_formula
+from reproductions.report.merge import Finding, Results
+from reproductions.report.results import Evidence
+from reproductions.report.summary import LEGEND, lines, sentence, summarize
+from reproductions.report.vocabulary import MEANINGS
 
-
-def counts(records: Iterable[Record]) -> dict[str, int]:
-    """Count records by verdict, in the order of `VERDICTS`; a verdict that does not occur counts 0."""
-    found = Counter(record.verdict.verdict for record in records)
-    return {name: found[name] for name in VERDICTS}
+STATEMENT = ("source", "quote", "kind", "metric", "unit", "reported", "tolerance", "erratum", "misprint")
 
 
-def reproduced(verdict: Verdict) -> str:
-    """Return what was found with the interval that decided it."""
-    if verdict.interval is None:
-        return verdict.reproduced
-    low, high = verdict.interval
-    return f"{verdict.reproduced} [{low:.3g}, {high:.3g}]".strip()
-
-
-def terminal(results: Results, width: int) -> str:
-    """Return the table of reproduced against reported, as the test session prints it."""
-    return "\n".join(table([record.verdict for record in results.records], width))
+def terminal(results: Results, width: int, verdicts: Sequence[str] | None = None) -> str:
+    """Return the table of reproduced against reported, of some verdicts or all, and the summary of all under it."""
+    rows = summarize(results)
+    shown = [finding for finding in results.findings if not verdicts or finding.verdict in verdicts]
+    claims = table([(finding.claim, finding.headline.verdict) for finding in shown], width)
+    return "\n".join([*claims, "", *lines(rows), "", *textwrap.wrap(f"{sentence(rows)} {LEGEND}", min(width, 100))])
 
 
 def as_csv(results: Results) -> str:
-    """Return a CSV with one row a record and all of its fields."""
-    names = [field.name for field in fields(Verdict) if field.name not in ("interval", "merges")]
-    text = io.StringIO()
-    rows = csv.DictWriter(text, [*names, "low", "high", "merges"], lineterminator="\n", extrasaction="ignore")
-    rows.writeheader()
-    for record in results.records:
-        low, high = record.verdict.interval or ("", "")
-        merges = " ".join(record.verdict.merges)
-        rows.writerow(asdict(record.verdict) | {"low": low, "high": high, "merges": merges})
-    return text.getvalue()
+    """Return a CSV with one row for each verdict and all of its fields, beside those of the claim.
+
+    A text that a spreadsheet would compute has an apostrophe before it.
+    """
+    import pandas as pd
+
+    rows = [
+        _csv_row(finding, evidence) for finding in results.findings for evidence in (finding.headline, *finding.others)
+    ]
+    return pd.DataFrame(rows).to_csv(index=False)
 
 
-LATEX_HEAD = r"""% made by tabulate; needs \usepackage{booktabs,longtable,array} and room, such as pdflscape
-\begin{longtable}{@{}>{\raggedright\arraybackslash}p{0.17\linewidth}
-  >{\raggedright\arraybackslash}p{0.22\linewidth}>{\raggedright\arraybackslash}p{0.22\linewidth}
-  >{\raggedright\arraybackslash}p{0.16\linewidth}>{\raggedright\arraybackslash}p{0.11\linewidth}l@{}}
-\toprule
-source & reported & reproduced & tolerance & data, scale & verdict \\
-\midrule
-\endhead
-\bottomrule
-\endfoot
-"""
+def _csv_row(finding: Finding, evidence: Evidence) -> dict[str, object]:
+    row = asdict(evidence.verdict)
+    low, high = row.pop("interval") or (None, None)
+    stated = {name: getattr(finding.claim, name) for name in STATEMENT}
+    row |= {"low": low, "high": high, "headline": evidence is finding.headline} | stated
+    return {name: f"'{value}" if is_formula(str(value)) else value for name, value in row.items()}
 
 
 def as_latex(results: Results) -> str:
-    """Return a booktabs longtable with one row a record and a heading for each paper."""
-    lines = []
-    for paper in results.papers:
-        records = results.of(paper.name)
-        if records:
-            lines.append(rf"\multicolumn{{6}}{{@{{}}l}}{{\textit{{{latex(paper.title)}}}}} \\")
-        lines += [_latex_row(record.verdict) for record in records]
-    return LATEX_HEAD + "\n".join(lines) + "\n\\end{longtable}\n"
+    """Return a longtable with one row a claim."""
+    import pandas as pd
+
+    rows = pd.DataFrame([_latex_row(finding) for finding in results.findings])
+    widths = "".join(rf"p{{{share}\linewidth}}" for share in (0.14, 0.2, 0.22, 0.16, 0.12, 0.1))
+    needs = r"% made by reproductions table; needs booktabs, longtable, \usepackage[T1]{fontenc} and a wide page"
+    return f"{needs}\n{rows.to_latex(index=False, escape=True, longtable=True, column_format=widths)}"
 
 
-def _latex_row(v: Verdict) -> str:
-    cells = (
-        v.source,
-        v.reported,
-        reproduced(v),
-        v.tolerance,
-        ", ".join(filter(None, (data_of(v), v.scale))),
-        v.verdict,
-    )
-    return " & ".join(latex(cell) for cell in cells) + r" \\"
-
-
-SPECIAL = str.maketrans(
-    {c: f"\\{c}" for c in "&%$#_{}"}
-    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    | {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "[": "{[}", "]": "{]}", "\n": " "}
-)
-
-
-def latex(text: str) -> str:
-    """Escape plain text for LaTeX."""
-    return text.translate(SPECIAL)
+def _latex_row(finding: Finding) -> dict[str, str]:
+    claim, v = finding.claim, finding.headline.verdict
+    cells = {
+        "source": f"{claim.paper}: {claim.source}",
+        "reported": claim.reported,
+        "found": v.found_with_interval,
+        "tolerance": claim.tolerance,
+        "data, scale": ", ".join(filter(None, (finding.headline.data, v.scale))),
+        "verdict": MEANINGS[v.verdict].name,
+    }
+    return {name: plain(text) for name, text in cells.items()}

@@ -1,4 +1,4 @@
-"""Views: what the pages of the site show, in the order in which they show it."""
+"""Views: what the page of a paper on the site shows, in the order in which it shows it."""
 
 from __future__ import annotations
 
@@ -6,76 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reproductions.harness.figures import DPI
-from reproductions.harness.verdicts import Verdict
-from reproductions.report.commands import redraw, rerun
-from reproductions.report.files import png_size
-from reproductions.report.merge import Results, blank
-from reproductions.report.papers import Paper
-from reproductions.report.results import Plot, Record, data_of
-from reproductions.report.sections import Section, module, place, section_of
-from reproductions.report.tables import counts
+from reproductions.harness.runs.provenance import CHECKOUT
+from reproductions.harness.runs.settings import SCALES, SEEDS
+from reproductions.report.merge import Finding, Results
+from reproductions.report.papers import HERE, Paper
+from reproductions.report.regions import region_of
+from reproductions.report.results import Plot
+from reproductions.report.sections import GROUPS, Section, function, module, natural, place, section_of
 
-STATEMENT = ("quote", "reported", "tolerance", "erratum")  # what a record is decided against
-
-
-@dataclass(frozen=True)
-class Row:
-    """One verdict on a claim.
-
-    Parameters
-    ----------
-    record, command
-        The verdict and how to get it again.
-    session
-        Number of the session in the list at the end of the page; 0 if it is not known.
-    changed
-        Parts of the claim that were changed in the claims file since.
-    reduced
-        Whether this scale cannot decide the paper's own number.
-    """
-
-    record: Record
-    command: str
-    session: int
-    changed: tuple[str, ...]
-    reduced: bool
-
-    @property
-    def verdict(self) -> Verdict:
-        """The stored verdict."""
-        return self.record.verdict
-
-
-@dataclass(frozen=True)
-class Card:
-    """A claim: its statement as the claims file has it today, how to read it, and all verdicts on it."""
-
-    statement: Verdict
-    note: str
-    trend: str
-    rows: tuple[Row, ...]
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A plot as the site shows it.
-
-    Parameters
-    ----------
-    plot, folder
-        The plot and the folder of its copies in the site.
-    data, command
-        Data behind it, and how to make it again.
-    size
-        Width and height on the page in pixels, so that nothing moves when it is loaded; None without a PNG.
-    """
-
-    plot: Plot
-    folder: str
-    data: str
-    command: str
-    size: tuple[int, int] | None
+EMBEDDED = {"exact", "simulation"}  # workloads that read nothing
 
 
 @dataclass(frozen=True)
@@ -83,90 +22,99 @@ class Part:
     """A section of a paper with its plots and claims."""
 
     section: Section
-    pictures: tuple[Picture, ...]
-    cards: tuple[Card, ...]
+    plots: tuple[Plot, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def decided(self) -> list[Finding]:
+        """The claims that a session has tried."""
+        return [finding for finding in self.findings if finding.verdict != "not run"]
+
+    @property
+    def waiting(self) -> list[Finding]:
+        """The claims that no session has run."""
+        return [finding for finding in self.findings if finding.verdict == "not run"]
+
+    @property
+    def drawn(self) -> bool:
+        """Whether it is a figure or a table of the paper."""
+        return self.section.group == GROUPS[0]
 
 
 @dataclass(frozen=True)
 class Page:
-    """A paper."""
+    """A paper: its sections, the plots that belong to none, and the sessions that decided its claims."""
 
     paper: Paper
     parts: tuple[Part, ...]
-    elsewhere: tuple[Picture, ...]
+    elsewhere: tuple[Plot, ...]
     sessions: tuple[Mapping[str, Any], ...]
-    counts: Mapping[str, int]
 
-    def squares(self, scale: str, group: str) -> list[tuple[Section, list[Verdict]]]:
-        """Return the verdicts of one cell of the overview, by section."""
-        parts = [part for part in self.parts if part.section.group == group]
-        found = [(part.section, [row.verdict for row in rows_of(part) if row.verdict.scale == scale]) for part in parts]
-        return [(section, verdicts) for section, verdicts in found if verdicts]
-
-
-def rows_of(part: Part) -> list[Row]:
-    """Return all verdicts of a section."""
-    return [row for card in part.cards for row in card.rows]
+    def of_group(self, group: str) -> list[Part]:
+        """Return the sections of one column of the overview that have claims."""
+        return [part for part in self.parts if part.section.group == group and part.findings]
 
 
 def page_of(results: Results, paper: Paper) -> Page:
     """Return the view of a paper."""
-    records = results.of(paper.name)
-    sessions = _sessions(records)
-    by_claim: dict[str, list[Record]] = {}
-    for record in records:
-        by_claim.setdefault(record.verdict.id, []).append(record)
-    cards = [_card(paper, group, sessions) for group in by_claim.values()]
-    plots = [(_place(plot, records), plot) for plot in results.plots if plot.paper == paper.name]
-    sections = sorted({section_of(card.statement.source) for card in cards} | {place for place, _ in plots if place})
+    findings = results.of(paper.name)
+    plots = [(place(plot, findings), plot) for plot in best(results.plots) if plot.paper == paper.name]
+    sections = {section_of(finding.claim.source) for finding in findings} | {where for where, _ in plots if where}
+    sessions = {each.headline.session["time"]: each.headline.session for each in findings if each.headline.session}
     return Page(
         paper,
-        tuple(_part(section, cards, plots) for section in sections),
-        tuple(_picture(plot, []) for place, plot in plots if place is None),
-        tuple(sessions),
-        counts(records),
+        tuple(_part(section, findings, plots) for section in sorted(sections)),
+        tuple(plot for where, plot in plots if where is None),
+        tuple(sessions.values()),
     )
 
 
-def _sessions(records: Iterable[Record]) -> list[Mapping[str, Any]]:
-    found: list[Mapping[str, Any]] = []
-    for record in records:
-        if record.session and record.session not in found:
-            found.append(record.session)
-    return found
+def best(plots: Iterable[Plot]) -> list[Plot]:
+    """Return each plot of each paper at the largest scale that has it, figure 4 before figure 10."""
+    found = {(plot.paper, plot.name): plot for plot in sorted(plots, key=lambda plot: SCALES.index(plot.scale))}
+    return sorted(found.values(), key=lambda plot: (plot.paper, natural(plot.name)))
 
 
-def _card(paper: Paper, records: Sequence[Record], sessions: list[Mapping[str, Any]]) -> Card:
-    first = records[0].verdict
-    claim = paper.claims.get(first.id)
-    statement = blank(claim, first.scale) if claim else first
-    exact = claim is None or claim.scale == "any"
-    rows = [_row(record, statement, sessions, not exact and record.verdict.scale != "paper") for record in records]
-    return Card(statement, claim.note if claim else "", claim.trend if claim else "", tuple(rows))
+def interval_name(finding: Finding) -> str:
+    """Say what the interval of a verdict decided."""
+    region = region_of(finding.headline.verdict)
+    return f"Interval, which {region.words}" if region else "Interval"
 
 
-def _row(record: Record, statement: Verdict, sessions: list[Mapping[str, Any]], reduced: bool) -> Row:
-    verdict = record.verdict
-    changed = tuple(name for name in STATEMENT if getattr(verdict, name) != getattr(statement, name))
-    session = sessions.index(record.session) + 1 if record.session else 0
-    return Row(record, rerun(verdict), session, changed, reduced)
+def _part(section: Section, findings: Sequence[Finding], plots: Iterable[tuple[Section | None, Plot]]) -> Part:
+    mine = tuple(finding for finding in findings if section_of(finding.claim.source) == section)
+    return Part(section, tuple(plot for where, plot in plots if where == section), mine)
 
 
-def _place(plot: Plot, records: Iterable[Record]) -> Section | None:
-    return place(plot, [record.verdict for record in records])
-
-
-def _part(section: Section, cards: Iterable[Card], plots: Iterable[tuple[Section | None, Plot]]) -> Part:
-    mine = [card for card in cards if section_of(card.statement.source) == section]
-    verdicts = [row.verdict for card in mine for row in card.rows]
-    pictures = tuple(_picture(plot, verdicts) for place, plot in plots if place == section)
-    return Part(section, pictures, tuple(mine))
-
-
-def _picture(plot: Plot, verdicts: Iterable[Verdict]) -> Picture:
+def data_of(plot: Plot, findings: Iterable[Finding]) -> str:
+    """Return the labels of the data behind a plot: those of the claims that its test file decides at its scale."""
     home = module(plot.test) or f"/test_{plot.name}.py"  # an older plot does not say who drew it
-    found = {data_of(v) for v in verdicts if v.scale == plot.scale and module(v.test).endswith(home)}
-    data = ", ".join(sorted(found - {""}))
-    png = plot.files.get(".png")
-    width, height = (round(pixels * 96 / DPI) for pixels in png_size(png)) if png else (0, 0)
-    return Picture(plot, f"figures/{plot.scale}/{plot.paper}", data, redraw(plot), (width, height) if png else None)
+    evidence = [each for finding in findings for each in (finding.headline, *finding.others)]
+    found = {e.data for e in evidence if e.verdict.scale == plot.scale and module(e.verdict.test).endswith(home)}
+    return ", ".join(sorted(found - {""}))
+
+
+def rerun(finding: Finding) -> str:
+    """Return the command that decides a claim again, or the first time: then in the setting that can decide it."""
+    claim, verdict = finding.claim, finding.headline.verdict
+    where = _where(claim.paper, module(verdict.test))
+    scale = claim.scale if claim.scale == "paper" and finding.verdict == "not run" else verdict.scale
+    embedded = scale == "smoke" or finding.headline.data in EMBEDDED
+    data = "" if embedded else " --data DATA"
+    seeds = f" --seeds {verdict.seeds}" if verdict.seeds not in (0, 1, SEEDS[scale]) else ""
+    options = f" {claim.options}" if claim.options else ""
+    return f"pytest {where} -k {claim.id} --scale {scale}{data}{seeds}{options}"
+
+
+def _where(paper: str, file: str) -> str:
+    """Return where pytest finds the tests of a paper: their file, if one is known, or its folder or package."""
+    suite = (HERE / paper).is_dir()
+    if suite and "/" not in file and not CHECKOUT:
+        return f"--pyargs reproductions.{paper}"
+    return file or (f"reproductions/{paper}" if suite else paper)
+
+
+def redraw(plot: Plot) -> str:
+    """Return the command that makes a plot again."""
+    where = function(plot.test) or f"reproductions/{plot.paper} -k {plot.name}"
+    return f"pytest {where} --scale {plot.scale}{'' if plot.scale == 'smoke' else ' --data DATA'}"

@@ -1,1 +1,1 @@
-"""Yu et al., "Distributed Learning over Unreliable Networks" (ICML 2019): model averaging under message drops."""
+"""Reproductions of the paper ``rps``, whose title stands in ``reproductions/papers.yaml``."""

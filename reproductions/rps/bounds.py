@@ -1,7 +1,7 @@
 """The bounds of Section 5 and Appendices B-C, printed and corrected, and the exact second moments on quadratics.
 
 Lost symbols of the text are read as sqrt(beta) where it has "rho/beta" or "p/beta", and f(x*) for "f(x)". The exact
-alpha_1, alpha_2 and beta of `algorithms.rps_mixing` are used, not the bounds on them that Lemmas 7 and 8 print.
+alpha_1, alpha_2 and beta of `reproductions.rps.exact` are used, not the bounds on them that Lemmas 7 and 8 print.
 
 What the proof of Theorem 1 gives, with D_t = sum_i E |x_t^(i) - xbar_t|^2 and q = 6 L^2 gamma^2/(1-sqrt(beta))^2:
 
@@ -22,11 +22,11 @@ from typing import NamedTuple
 import numpy as np
 
 from algorithms.network import IndependentDrops
-from algorithms.rps import ModelAveraging
-from algorithms.rps_mixing import alpha2, beta, self_weight
+from algorithms.rps.averaging import ModelAveraging
 from algorithms.schedule import Constant
-from reproductions.harness.descent import Descent, repeat
-from reproductions.harness.settings import Settings
+from reproductions.experiments.descent import Descent, seeded
+from reproductions.harness.runs.settings import Settings
+from reproductions.rps.exact import alpha2, beta, self_weight
 from reproductions.workloads.objectives import Gaussian, Objective, Quadratic, Rare, Waves
 
 
@@ -151,6 +151,8 @@ def expected(s: Setting, gamma: float, steps: int, curvature: float | None = Non
     return Means(h**2 * float(sums[4]) / steps, float(sums[5]) / steps)
 
 
+Case = tuple[str, int, float]  # problem, n and fraction of the largest step size
+
 # what Theorem 1 and the lemmas are tried on
 PROBLEMS: dict[str, tuple[Objective, Gaussian]] = {
     "bowl": (Quadratic(1.0, centre=1.0, tilt=1.0), Gaussian(1.0)),
@@ -158,16 +160,19 @@ PROBLEMS: dict[str, tuple[Objective, Gaussian]] = {
     "waves": (Waves(3.0, centre=2.0, spread=0.8), Rare(1.0)),
     "hilltop": (Waves(1.0, centre=pi), Gaussian(0.3)),  # starts at a maximum
 }
-NETWORKS = ((6, 0.1), (4, 0.5))
+NETWORKS = {6: 0.1, 4: 0.5}  # n and p
 FRACTIONS = {0.3: 64, 0.95: 16}  # of the largest step size that the theorem allows, and steps at smoke scale
+CASES: tuple[Case, ...] = tuple(product(PROBLEMS, NETWORKS, FRACTIONS))
 
 
-def grid(settings: Settings) -> list[Descent]:
-    """Return RPS on every problem and network, at a small and at nearly the largest step size."""
+def grid(settings: Settings) -> dict[Case, list[Descent]]:
+    """Return RPS on every problem and network, at a small and at nearly the largest step size, by `CASES`."""
     longer = {"smoke": 1, "small": 8, "paper": 64}[settings.scale]
-    runs = []
-    for (role, (objective, noise)), (n, p), (fraction, steps) in product(PROBLEMS.items(), NETWORKS, FRACTIONS.items()):
-        start, network = Constant(0.0), IndependentDrops(p)
-        draft = Descent(role, ModelAveraging(), n, 64 * n, longer * steps, 0, network, objective, noise, start)
-        runs += repeat(replace(draft, schedule=Constant(fraction * setting(draft).edge)), settings.seeds)
-    return runs
+    return {case: seeded(_descent(*case, longer), settings.seeds) for case in CASES}
+
+
+def _descent(problem: str, n: int, fraction: float, longer: int) -> Descent:
+    (objective, noise), network = PROBLEMS[problem], IndependentDrops(NETWORKS[n])
+    steps = longer * FRACTIONS[fraction]
+    draft = Descent(ModelAveraging(), n, 64 * n, steps, 0, network, objective, noise, Constant(0.0))
+    return replace(draft, schedule=Constant(fraction * setting(draft).edge))

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from algorithms.datagrams import Datagrams, block_loss
-from algorithms.rps import ModelAveraging
-from reproductions.harness import links
-from reproductions.harness.context import Context
+from algorithms.rps.averaging import ModelAveraging
+from algorithms.rps.datagrams import Datagrams, block_loss
+from reproductions.harness.runs import real_links
+from reproductions.harness.runs.context import Context
+from reproductions.harness.runs.experiment import Experiment, Placement
 from reproductions.rps.mixing import mixing_round, moments
 
 
 @dataclass(frozen=True)
-class DatagramMixing(links.OnHosts):
+class DatagramMixing(Experiment):
     """Measure the moments of W over rounds of a step without gradients, as `reproductions.rps.mixing` does.
 
     Logged for every round what it logs there, and at the end the ledger: of the messages, those that were received.
@@ -31,6 +33,7 @@ class DatagramMixing(links.OnHosts):
         Bytes of a part: a block of n float64 numbers is several.
     """
 
+    placement: ClassVar[Placement] = Placement.HOST_EACH
     nodes: int
     loss: float
     rounds: int
@@ -55,8 +58,8 @@ class DatagramMixing(links.OnHosts):
     def execute(self, context: Context) -> None:
         """Send unit vectors round after round."""
         if context.rank == 0:
-            links.lose(self.nodes, self.loss)
-        address = links.address(context.rank)
+            real_links.lose(self.nodes, self.loss)
+        address = real_links.address(context.rank)
         world = Datagrams(context.comm, self.nodes, self.seed, address, payload=self.payload)
         for t in range(self.rounds):
             context.log(t, moments(mixing_round(world, ModelAveraging(), t)))

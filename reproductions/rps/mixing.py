@@ -9,10 +9,10 @@ from torch import Tensor
 
 from algorithms.algorithm import Algorithm
 from algorithms.network import IndependentDrops, Network
-from algorithms.rps import ModelAveraging
+from algorithms.rps.averaging import ModelAveraging
 from algorithms.world import World
-from reproductions.harness.context import Context
-from reproductions.harness.experiment import Experiment
+from reproductions.harness.runs.context import Context
+from reproductions.harness.runs.experiment import Experiment
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class MixingMatrices(Experiment):
 
     @property
     def workers(self) -> int:
-        """Number of workers."""
-        return self.nodes
+        """Number of rows: workers, then servers if they are apart."""
+        return self.nodes + self.algorithm.auxiliaries
 
     @property
     def network(self) -> Network:
@@ -49,7 +49,7 @@ class MixingMatrices(Experiment):
 
     def execute(self, context: Context) -> None:
         """Send unit vectors round after round."""
-        world = World(context.comm, self.nodes, self.network, self.seed)
+        world = World(context.comm, self.workers, self.network, self.seed)
         for t in range(self.rounds):
             weights = mixing_round(world, self.algorithm, t)
             context.log(t, moments(weights))
@@ -58,11 +58,11 @@ class MixingMatrices(Experiment):
 
 def mixing_round(world: World, algorithm: Algorithm, t: int) -> Tensor:
     """Return W of every block of round `t`, (blocks, n, n), float64, on every rank."""
-    n = world.workers
-    units = torch.eye(n, dtype=torch.float64)[list(world.local)]
-    x = units.repeat(1, n)  # n blocks of n elements; worker k holds e_k in each
+    n = world.workers - algorithm.auxiliaries
+    units = torch.eye(world.workers, n, dtype=torch.float64)[list(world.local)]  # servers, if any, hold zeros
+    x = units.repeat(1, algorithm.auxiliaries or n)  # blocks of n elements; worker k holds e_k in each
     algorithm.step(world, x, torch.zeros_like(x), algorithm.state(world, x), t, lr=1.0)
-    return world.collect(x).view(n, n, n).permute(1, 2, 0)
+    return world.collect(x)[:n].view(n, -1, n).permute(1, 2, 0)
 
 
 def moments(weights: Tensor) -> dict[str, float]:

@@ -2,24 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from typing import Any
 
 import pandas as pd
 
-from reproductions.harness.figures import FigureFolder, curves, draw, name_of, panels
-from reproductions.harness.settings import Settings
-from reproductions.harness.store import Run
+from reproductions.experiments.training import Training
+from reproductions.paper import FigureFolder, Runs, Settings, draw, name_of, panels
+
+PANELS = {"train_loss": "training loss", "test_accuracy": "test accuracy of worker 0"}
+
+
+def percent(arrival: float) -> str:
+    """Return an arrival probability as the paper writes it."""
+    return f"{arrival:.0%}"
+
+
+def shown(frame: pd.DataFrame, text: Callable[[Any], str]) -> pd.DataFrame:
+    """Return a frame of curves with its labels as the legend has them."""
+    return frame.assign(label=frame["label"].map(text))
 
 
 def loss_and_accuracy(
-    settings: Settings, figures: FigureFolder, name: str, runs: Sequence[Run], labels: Sequence[str], legend: str
+    settings: Settings,
+    figures: FigureFolder,
+    name: str,
+    runs: Runs[Training],
+    parameter: str = "arrival",
+    text: Callable[[Any], str] = percent,
 ) -> None:
-    """Draw training loss and test accuracy of ResNet-20 over epochs, as figures 8 to 10 do."""
+    """Draw training loss and test accuracy of ResNet-20 over epochs, as figures 8 to 10 do.
+
+    Parameters
+    ----------
+    settings, figures, name, runs
+        Where the figure goes, its name and its curves.
+    parameter, text
+        What the labels of the runs are, as a column of the saved frame and as words of the legend.
+    """
     figure, axes = panels(2, epochs=True)
-    frames = [curves(runs, labels, metric) for metric in ("train_loss", "test_accuracy")]
-    for axis, frame, title in zip(axes, frames, ("training loss", "test accuracy of worker 0"), strict=True):
-        draw(axis, frame)
-        axis.set(xlabel="epoch", ylabel=title, title=name_of(settings, "ResNet20", runs))
+    frames = [runs.curves(metric) for metric in PANELS]
+    for axis, frame, title in zip(axes, frames, PANELS.values(), strict=True):
+        draw(axis, shown(frame, text))
+        axis.set(xlabel="epoch", ylabel=title)
+    figure.suptitle(name_of(settings, "ResNet20", runs.all))
     axes[0].set_yscale("log")
-    axes[0].legend(title=legend, fontsize=8)
-    figures.save(name, figure, pd.concat(frames))
+    axes[0].legend(title=parameter, fontsize=8)
+    figures.save(name, figure, pd.concat(frames).rename(columns={"label": parameter}))

@@ -10,23 +10,33 @@ import torch
 from torch import Tensor, nn
 
 from algorithms.streams import torch_seed
-from reproductions.harness.compute import prepared
-from reproductions.harness.context import Context
-from reproductions.harness.experiment import Experiment
-from reproductions.harness.memory import planned
-from reproductions.harness.training import Training, load
+from reproductions.experiments.engine import prepared
+from reproductions.experiments.memory_plan import planned
+from reproductions.experiments.training import Training, load
+from reproductions.harness.runs.context import Context
+from reproductions.harness.runs.experiment import Experiment
 from reproductions.workloads.base import Task
 from reproductions.workloads.sharding import minibatch, shard, steps_per_epoch
 
 
 @dataclass(frozen=True)
 class SingleNode(Experiment):
-    """Plain torch SGD on the shard of worker 0 of a training run, with its batches and step sizes.
+    """Plain torch SGD on the shard of worker 0 of a training run, with its batches; logs ``test_*`` at the end.
 
-    Logs ``test_*`` at the end.
+    Step sizes are those of section 6.1, written down here a second time: scaled linearly with the samples of a step
+    over all workers, with a warm-up of 5 of 160 epochs, and a tenth after 80 and after 120.
+
+    Parameters
+    ----------
+    like
+        The run it is compared with.
+    base_lr, base_batch
+        Step size for so many samples.
     """
 
     like: Training
+    base_lr: float
+    base_batch: int = 128
 
     @property
     def workers(self) -> int:
@@ -42,6 +52,15 @@ class SingleNode(Experiment):
     def cost(self) -> float:
         """Seconds on one core."""
         return self.like.cost / self.like.nodes
+
+    @property
+    def samples(self) -> int:
+        """Samples of its shard."""
+        return self.like.samples // self.like.nodes
+
+    def speed(self, context: Context) -> float:
+        """See `Experiment.speed`."""
+        return self.like.speed(context)
 
     def checksum(self, data: Path | None) -> str:
         """Return the checksum of the workload's data."""
@@ -62,7 +81,7 @@ class SingleNode(Experiment):
         steps = steps_per_epoch(task.train_size, run.nodes, run.batch)
         for epoch in context.parts(run.epochs, _Model(model)):
             for t in range(epoch * steps, (epoch + 1) * steps):
-                optimizer.param_groups[0]["lr"] = run.schedule.lr(t / steps)
+                optimizer.param_groups[0]["lr"] = self._step_size(t / steps)
                 inputs, targets = task.batch(minibatch(mine, run.batch, run.seed, 0, t), run.seed, 0, t)
                 optimizer.zero_grad()
                 loss = task.loss(model(inputs), targets)
@@ -70,6 +89,14 @@ class SingleNode(Experiment):
                 optimizer.step()
             context.on_progress((epoch + 1) / run.epochs)
         context.log(run.epochs, task.evaluate(model))
+
+    def _step_size(self, epoch: float) -> float:
+        run = self.like
+        one, all_workers = (self.base_lr * nodes * run.batch / self.base_batch for nodes in (1, run.nodes))
+        warmup, first, second = (fraction * run.epochs for fraction in (5 / 160, 80 / 160, 120 / 160))
+        if epoch < warmup:
+            return one + (all_workers - one) * epoch / warmup
+        return all_workers * 0.1 ** ((epoch >= first) + (epoch >= second))
 
 
 @dataclass(frozen=True)

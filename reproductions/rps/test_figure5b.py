@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from reproductions.harness.figures import FigureFolder
-from reproductions.harness.plugin import decides
-from reproductions.harness.settings import Settings
-from reproductions.harness.store import Run
-from reproductions.harness.verdicts import Decider
-from reproductions.rps.figure5 import Panel
+from reproductions.experiments.training import Training
+from reproductions.paper import Decider, FigureFolder, Runs, Settings, decides
+from reproductions.rps.figure5 import Panel, decide_worse, same_without_drops
 
 PANEL = Panel("b", "ResNet110")
 experiments = PANEL.experiments
 
 
 @decides("rps-fig5-r110-gradient-avg-99-worse")
-def test_one_percent_hurts_gradient_averaging(claim: Decider, settings: Settings, runs: list[Run]) -> None:
-    PANEL.decide_worse(claim, settings, runs)
+def test_one_percent_hurts_gradient_averaging(claim: Decider, runs: Runs[Training]) -> None:
+    decide_worse(claim, runs)
 
 
-def test_same_without_drops(settings: Settings, runs: list[Run]) -> None:
-    assert PANEL.same_without_drops(settings, runs)[0].outcome != "fails"
+def test_same_without_drops(runs: Runs[Training]) -> None:
+    assert same_without_drops(runs)[0].outcome != "fails"
 
 
-def test_figure5b(settings: Settings, runs: list[Run], figures: FigureFolder) -> None:
+def test_figure5b(settings: Settings, runs: Runs[Training], figures: FigureFolder) -> None:
     PANEL.plot(settings, runs, figures)

@@ -1,12 +1,12 @@
 """Section 5: the rate of Corollary 2, linear speedup, larger networks, constant and decayed step sizes.
 
-On quadratics with different local minima the expectations are known exactly for every n and T. Runs with messages
-decide whether the algorithm follows them; the exact values then decide slopes where the leading term leads, far beyond
-what can be run.
+On quadratics the expectations are known exactly for every n and T. Runs decide whether the algorithm follows them, and
+show the rates where the leading term already leads; exact values show them far beyond what can be run.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import product
 from math import sqrt
@@ -15,135 +15,177 @@ import numpy as np
 import pandas as pd
 
 from algorithms.network import IndependentDrops
-from algorithms.rps import ModelAveraging, ReliableAveraging
-from algorithms.rps_mixing import Array
+from algorithms.rps.averaging import ModelAveraging, ReliableAveraging
 from algorithms.schedule import Constant, InverseRoot, Schedule
-from reproductions.harness.decisions import Decision, all_of, searched
-from reproductions.harness.descent import Descent, by_setting, over_seeds, repeat
-from reproductions.harness.figures import COLOURS, FigureFolder, panels
-from reproductions.harness.plugin import decides
-from reproductions.harness.settings import Settings
-from reproductions.harness.statistics import Slope, at_most_one, increasing, slope_interval, within
-from reproductions.harness.store import Run
-from reproductions.harness.verdicts import Decider
+from reproductions.experiments.descent import Descent, seeded
+from reproductions.harness.verdicts.intervals import Slope
+from reproductions.paper import (
+    COLOURS,
+    Decider,
+    Decision,
+    FigureFolder,
+    Label,
+    Run,
+    Runs,
+    Settings,
+    all_of,
+    at_most_one,
+    close,
+    decides,
+    increasing,
+    panels,
+    searched,
+    slope_interval,
+    within,
+)
 from reproductions.rps import bounds
 from reproductions.rps.bounds import Setting
+from reproductions.rps.exact import Array
+from reproductions.rps.masked import MaskedAveraging
 from reproductions.workloads.objectives import Gaussian, Quadratic, Waves
 
-Groups = dict[Descent, list[Run]]
-
-D = 256
+D, MANY = 256, 1024  # coordinates, and those of the runs that show a slope
 NODES = (2, 4, 8, 16)
 STEPS = {"smoke": 64, "small": 2048, "paper": 8192}
 RATE = Setting(4, 0.2, lipschitz=1.0, sigma=1.2, zeta=1.2, gap=1.0)
 STILL = Setting(4, 0.1, lipschitz=1.0, sigma=1e-3, zeta=0.0, gap=4.0)  # next to no noise: the term in 1/T is left
 ALIKE = RATE._replace(zeta=0, gap=0.1)  # local minima that differ would move all coordinates of a block together
 FLOOR = Constant(0.1)
+# settings in which the leading term leads early: the exact slopes of these runs are -0.502 in T and -0.47 in n
+LEADING, LEADING_STEPS = Setting(4, 0.2, lipschitz=1.0, sigma=4.0, zeta=0.0, gap=1.0), (256, 1024, 2048)
+WIDE, WIDE_NODES, WIDE_STEPS = LEADING._replace(p=0.1, gap=0.05), (8, 16, 32, 64), 512
+FEW = 3  # seeds of these runs, which are long and whose coordinates are many samples
 FAR_STEPS = [4**k for k in range(6, 13)]  # T: the terms in 1/sqrt(nT) are at least 96 % of Corollary 2
 FAR_NODES = [2**k for k in range(3, 10)]  # n: 1 - sqrt(beta) and n alpha_2 have come close to their limits
 
 
-def experiments(settings: Settings) -> list[Descent]:
-    """Return all runs of this module."""
+def experiments(settings: Settings) -> dict[Label, list[Descent]]:
+    """Return all runs of this module: ("rate", n, T), ("floor", n, p) and single words."""
     steps = STEPS[settings.scale]
-    drafts = [_at_corollary("rate", RATE._replace(n=n), steps) for n in NODES]
-    drafts += [_at_corollary("rate", RATE, steps // 8), _at_corollary("rate", RATE, 2 * steps)]
-    drafts += [_at_corollary("still", STILL, steps // 2)]
-    drafts += [
-        _bowl("floor", ALIKE._replace(n=n, p=p, gap=0), steps // 2, FLOOR) for n, p in product(NODES, (0, RATE.p))
-    ]
-    drafts += [_bowl("constant", ALIKE, 4 * steps, FLOOR), _bowl("decayed", ALIKE, 4 * steps, InverseRoot(0.4))]
-    waves, noise = Waves(1.0, centre=2.0, spread=0.8), Gaussian(2.0)
-    lossy = Descent("lossy", ModelAveraging(), 8, D, 2 * steps, 0, IndependentDrops(0.1), waves, noise, FLOOR)
-    drafts += [lossy, replace(lossy, role="reliable", algorithm=ReliableAveraging())]
-    return [run for draft in drafts for run in repeat(draft, settings.seeds)]
+    rates = [(n, steps) for n in NODES] + [(RATE.n, steps // 8), (RATE.n, 2 * steps)]
+    runs: dict[Label, Descent] = {("rate", n, t): _at_corollary(RATE._replace(n=n), t) for n, t in rates}
+    runs["still"] = _at_corollary(STILL, steps // 2)
+    for n, p in product(NODES, (0, RATE.p)):
+        runs["floor", n, p] = _bowl(ALIKE._replace(n=n, p=p, gap=0), steps // 2, FLOOR)
+    runs["constant"] = _bowl(ALIKE, 4 * steps, FLOOR)
+    runs["decayed"] = _bowl(ALIKE, 4 * steps, InverseRoot(0.4))
+    waves, noise, network = Waves(1.0, centre=2.0, spread=0.8), Gaussian(2.0), IndependentDrops(0.1)
+    for name, algorithm in (("lossy", ModelAveraging()), ("reliable", ReliableAveraging())):
+        runs[name] = Descent(algorithm, 8, D, 2 * steps, 0, network, waves, noise, FLOOR)
+    return {label: seeded(run, settings.seeds) for label, run in runs.items()} | _slopes(settings)
 
 
-def _at_corollary(role: str, s: Setting, steps: int) -> Descent:
-    return _bowl(role, s, steps, Constant(bounds.corollary_step(s, steps)))
+def _slopes(settings: Settings) -> dict[Label, list[Descent]]:
+    """Return the runs that show a slope: ("leading", T), ("wide", n), and "messages" for the smallest n of these."""
+    runs: dict[Label, Descent] = {("leading", t): _at_corollary(LEADING, t) for t in LEADING_STEPS}
+    for n in WIDE_NODES:
+        wide = _at_corollary(WIDE._replace(n=n), WIDE_STEPS, MANY)
+        runs["wide", n] = replace(wide, algorithm=MaskedAveraging())
+    runs["messages"] = _at_corollary(WIDE._replace(n=WIDE_NODES[0]), WIDE_STEPS, MANY)
+    return {label: seeded(run, settings.seeds)[: max(FEW, 3 * settings.seeds // 8)] for label, run in runs.items()}
 
 
-def _bowl(role: str, s: Setting, steps: int, schedule: Schedule) -> Descent:
+def _at_corollary(s: Setting, steps: int, d: int = D) -> Descent:
+    return _bowl(s, steps, Constant(bounds.corollary_step(s, steps)), d)
+
+
+def _bowl(s: Setting, steps: int, schedule: Schedule, d: int = D) -> Descent:
     """Return the descent on a quadratic that has the constants of a setting."""
-    objective = Quadratic(s.lipschitz, sqrt(2 * s.gap / s.lipschitz / D), s.zeta / sqrt(D))
-    network, noise = IndependentDrops(s.p), Gaussian(s.sigma / sqrt(D))
-    return Descent(role, ModelAveraging(), s.n, D, steps, 0, network, objective, noise, schedule)
+    objective = Quadratic(s.lipschitz, sqrt(2 * s.gap / s.lipschitz / d), s.zeta / sqrt(d))
+    network, noise = IndependentDrops(s.p), Gaussian(s.sigma / sqrt(d))
+    return Descent(ModelAveraging(), s.n, d, steps, 0, network, objective, noise, schedule)
 
 
 @decides("rps-cor2-rate")
-def test_rate(claim: Decider, runs: list[Run], figures: FigureFolder) -> None:
+def test_rate(claim: Decider, runs: Runs[Descent], figures: FigureFolder) -> None:
+    used = runs.only(*_labels(runs, "leading"), *_labels(runs, "rate"))
+    _draw(used, figures)
+    slopes = _slopes_of(runs, "leading", LEADING_STEPS)
+    far = _slope(FAR_STEPS, [_expected(RATE, t) for t in FAR_STEPS]).interval
+    measured = claim.within(slopes)
+    decision = all_of(measured, within(far, -0.52, -0.48), at_most_one(_over_corollary(used)), _follows(used))
+    text = f"slope {np.mean(slopes):.3f} of runs in T, {far.estimate:.4f} of exact values far out"
+    claim.decide(decision, text, used)
+
+
+@decides("rps-appc-constants")
+def test_constants(claim: Decider, runs: Runs[Descent]) -> None:
     noiseless = [STILL._replace(n=2, p=p, gap=1) for p in (0, 0.1, 0.5, 0.9, 0.99)]
-    printed = all_of(
-        at_most_one(_over_corollary(by_setting(runs, Descent, "still"), printed=True)),
-        searched([_expected(s, 10**5) / bounds.corollary(s, 10**5, printed=True) for s in noiseless], "p to 0.99"),
-    )
-    everywhere = by_setting(runs, Descent, "rate", "still")
+    exact = [_expected(s, 10**5) / bounds.corollary(s, 10**5, printed=True) for s in noiseless]
+    still = runs.only("still")
+    as_printed, measured = (_all(_over_corollary(still, printed)) for printed in (True, False))
+    printed = all_of(searched(as_printed, "runs almost without noise"), searched(exact, "p to 0.99, no noise"))
     far = [RATE._replace(n=n, p=p) for n, p in product((2, *FAR_NODES), (0.0, 0.01, RATE.p, 0.9))]
-    search = searched(
-        [_expected(s, t) / bounds.corollary(s, t) for s, t in product(far, (1, 64, *FAR_STEPS))],
-        "n to 512, p to 0.9, T to 2^24",
+    corrected = searched(
+        [_expected(s, t) / bounds.corollary(s, t) for s, t in product([*far, *noiseless], (1, 64, *FAR_STEPS))],
+        "n to 512, p to 0.99, with and without noise, T to 2^24",
     )
-    fit = _slope(FAR_STEPS, [_expected(RATE, t) for t in FAR_STEPS])
-    slope = within(fit.interval, -0.52, -0.48)
-    corrected = all_of(slope, at_most_one(_over_corollary(everywhere)), search, _follows(runs, "rate", "still"))
-    _draw(by_setting(runs, Descent, "rate"), figures)
-    text = f"slope {fit.interval.estimate:.4f} in T; as printed {printed.interval.estimate:.2f} times the bound"
-    claim.decide_erratum(printed, corrected, text, runs)
+    text = f"{corrected.interval.estimate:.2f} of the bound at worst; as printed {printed.interval.estimate:.2f} of it"
+    holds = all_of(corrected, searched(measured, "runs almost without noise"), _follows(still))
+    claim.decide_erratum(printed, holds, text, still)
 
 
 @decides("rps-linear-speedup")
-def test_speedup(claim: Decider, runs: list[Run]) -> None:
-    fit = _slope(FAR_NODES, [_expected(RATE._replace(n=n), FAR_STEPS[-1]) for n in FAR_NODES])
-    speedups = {
-        run: group for run, group in by_setting(runs, Descent, "rate").items() if run.steps == _equal_steps(runs)
-    }
-    falling = increasing([np.negative(_final(speedups[run])) for run in sorted(speedups, key=_nodes)], paired=False)
+def test_speedup(claim: Decider, runs: Runs[Descent]) -> None:
+    slopes = _slopes_of(runs, "wide", WIDE_NODES)
+    far = _slope(FAR_NODES, [_expected(RATE._replace(n=n), FAR_STEPS[-1]) for n in FAR_NODES]).interval
     # on quadratics that share their Hessian workers that never talk have a mean model that speeds up just as well:
     # only the noise floor, which the drops raise, tells them from RPS
-    decision = all_of(within(fit.interval, -0.55, -0.45), falling, _follows(runs, "rate", "floor"))
-    claim.decide(decision, f"slope {fit.interval.estimate:.3f} in n", runs)
+    used = runs.only(*_labels(runs, "wide"), "messages", *_labels(runs, "floor"))
+    twin = close(runs.final("gradient", "messages"), runs.final("gradient", ("wide", WIDE_NODES[0])), 1e-9, 0)
+    decision = all_of(claim.within(slopes), within(far, -0.55, -0.45), _follows(used), twin)
+    claim.decide(
+        decision, f"slope {np.mean(slopes):.3f} of runs in n, {far.estimate:.3f} of exact values far out", used
+    )
 
 
 @decides("rps-larger-network-better")
-def test_larger_networks(claim: Decider, runs: list[Run]) -> None:
-    groups = {
-        (run.nodes, bounds.setting(run).p): _final(group) for run, group in by_setting(runs, Descent, "floor").items()
-    }
-    excess = [groups[n, RATE.p] - groups[n, 0.0] for n in NODES]
-    relative = [e.mean() / groups[n, 0.0].mean() for n, e in zip(NODES, excess, strict=True)]
+def test_larger_networks(claim: Decider, runs: Runs[Descent]) -> None:
+    reliable, lossy = ([np.array(runs.final("gradient", ("floor", n, p))) for n in NODES] for p in (0, RATE.p))
+    excess = [high - low for low, high in zip(reliable, lossy, strict=True)]
+    relative = [e.mean() / low.mean() for low, e in zip(reliable, excess, strict=True)]
     falls = increasing([-e for e in excess], paired=False)
     found = [f"{e.mean():.4f} ({r:+.0%}) at n = {n}" for n, e, r in zip(NODES, excess, relative, strict=True)]
-    text = f"excess {found[0]}, {found[-1]}"
-    claim.decide(all_of(falls, _follows(runs, "floor")), text, runs)
+    used = runs.only(*_labels(runs, "floor"))
+    claim.decide(all_of(falls, _follows(used)), f"excess {found[0]}, {found[-1]}", used)
 
 
 @decides("rps-ball-constant-lr")
-def test_ball(claim: Decider, runs: list[Run]) -> None:
-    (constant,) = by_setting(runs, Descent, "constant").values()
-    (decayed,) = by_setting(runs, Descent, "decayed").values()
-    gamma, steps = FLOOR.value, constant[0].frame["step"].max()
+def test_ball(claim: Decider, runs: Runs[Descent]) -> None:
+    constant, decayed = runs["constant"], runs["decayed"]
+    gamma, steps = FLOOR.value, runs.experiment("constant").steps
     last = 2 * bounds.expected(ALIKE, gamma, steps).gradient - bounds.expected(ALIKE, gamma, steps // 2).gradient
     floor = within([_windows(run)[1][-1] / last for run in constant], 0.85, 1.15)
     flat, falling = ([_slope(*_windows(run)).interval.estimate for run in group] for group in (constant, decayed))
     decision = all_of(floor, within(flat, -0.15, 0.15), within(falling, -0.65, -0.35))
     text = f"slope {np.mean(flat):.2f} (constant), {np.mean(falling):.2f} (decayed); floor {last:.4f}"
-    claim.decide(decision, text, runs)
+    claim.decide(decision, text, runs.only("constant", "decayed"))
 
 
 @decides("rps-abstract-comparable-rate")
-def test_comparable(claim: Decider, runs: list[Run]) -> None:
-    ((lossy, ours),) = by_setting(runs, Descent, "lossy").items()
-    (reliable,) = by_setting(runs, Descent, "reliable").values()
+def test_comparable(claim: Decider, runs: Runs[Descent]) -> None:
+    lossy = runs.experiment("lossy")
     s = bounds.setting(lossy)
     allowed = (1 + sqrt(s.n * s.alpha2)) / s.contraction
     steps = [2**k for k in range(4, lossy.steps.bit_length())]
-    ratios = [np.divide(over_seeds(ours, "gradient", t), over_seeds(reliable, "gradient", t)) for t in steps]
+    ratios = [np.divide(runs.at("gradient", t, "lossy"), runs.at("gradient", t, "reliable")) for t in steps]
     means = [float(r.mean()) for r in ratios]
     decision = all_of(*(within(r, 0.9, allowed) for r in reversed(ratios)))
-    claim.decide(decision, f"ratio {min(means):.2f} to {max(means):.2f} for T = 16 to {steps[-1]}", runs)
+    text = f"ratio {min(means):.2f} to {max(means):.2f} for T = 16 to {steps[-1]}"
+    claim.decide(decision, text, runs.only("lossy", "reliable"))
 
 
 # ---------------------------------------------------------------------------------------------------- measurement
+
+
+def _labels(runs: Runs[Descent], kind: str) -> list[Label]:
+    return [label for label in runs if isinstance(label, tuple) and label[0] == kind]
+
+
+def _slopes_of(runs: Runs[Descent], kind: str, x: Sequence[int]) -> list[float]:
+    """Return the slope of every seed's mean |grad f(xbar)|^2 over x, both in logarithms."""
+    found = np.array([runs.final("gradient", (kind, each)) for each in x])
+    return [_slope(x, list(column)).interval.estimate for column in found.T]
 
 
 def _expected(s: Setting, steps: int) -> float:
@@ -151,30 +193,24 @@ def _expected(s: Setting, steps: int) -> float:
     return bounds.expected(s, bounds.corollary_step(s, steps), steps).gradient
 
 
-def _follows(runs: list[Run], *roles: str) -> Decision:
+def _follows(runs: Runs[Descent]) -> Decision:
     """Decide whether runs with messages have the exact expectations."""
     decisions = []
-    for run, group in by_setting(runs, Descent, *roles).items():
+    for label, found in runs.final("gradient").items():
+        run = runs.experiment(label)
         exact = bounds.expected(bounds.setting(run), run.schedule.lr(0), run.steps).gradient
-        decisions.append(within(_final(group) / exact, 0.85, 1.15))
+        decisions.append(within(np.array(found) / exact, 0.85, 1.15))
     return all_of(*decisions)
 
 
-def _over_corollary(groups: Groups, printed: bool = False) -> list[Array]:
-    return [_final(group) / bounds.corollary(bounds.setting(run), run.steps, printed) for run, group in groups.items()]
+def _over_corollary(runs: Runs[Descent], printed: bool = False) -> Iterable[Array]:
+    for label, found in runs.final("gradient").items():
+        run = runs.experiment(label)
+        yield np.array(found) / bounds.corollary(bounds.setting(run), run.steps, printed)
 
 
-def _final(group: list[Run]) -> Array:
-    return np.array([run.final("gradient") for run in group])
-
-
-def _nodes(run: Descent) -> int:
-    return run.nodes
-
-
-def _equal_steps(runs: list[Run]) -> int:
-    """Return the T that all n have in common."""
-    return next(run.steps for run in by_setting(runs, Descent, "rate") if run.nodes == NODES[-1])
+def _all(groups: Iterable[Array]) -> Array:
+    return np.concatenate(list(groups))
 
 
 def _windows(run: Run) -> tuple[list[int], list[float]]:
@@ -184,14 +220,14 @@ def _windows(run: Run) -> tuple[list[int], list[float]]:
     return ends, [float(2 * means[t] - means[t // 2]) for t in ends]
 
 
-def _slope(x: list[int], y: list[float]) -> Slope:
+def _slope(x: Sequence[int], y: list[float]) -> Slope:
     return slope_interval(np.log(x), np.log(y))
 
 
 # --------------------------------------------------------------------------------------------------------- figure
 
 
-def _draw(groups: Groups, figures: FigureFolder) -> None:
+def _draw(runs: Runs[Descent], figures: FigureFolder) -> None:
     """Draw exact expectations, runs and the corrected bound against nT, and how far they are off a slope of -1/2."""
     figure, (left, right) = panels(2, width=4.6)
     steps = [2**k for k in range(3, 25)]
@@ -206,19 +242,19 @@ def _draw(groups: Groups, figures: FigureFolder) -> None:
             steps, np.divide(exact, line) - 1, color=colour, label=f"n = {n}: slope {fit.interval.estimate:.3f}"
         )
         rows += [("exact", n, t, value) for t, value in zip(steps, exact, strict=True)]
-    for run, group in groups.items():
-        x = len(group) * [run.nodes * run.steps]
-        left.plot(x, _final(group), "o", ms=5, mfc="none", color=COLOURS[NODES.index(run.nodes)], label="_")
-        rows += [("messages", run.nodes, run.steps, value) for value in _final(group)]
+    for label, found in runs.final("gradient").items():
+        run = runs.experiment(label)
+        colour = COLOURS[NODES.index(run.nodes)]
+        left.plot(len(found) * [run.nodes * run.steps], found, "o", ms=5, mfc="none", color=colour, label="_")
+        rows += [("messages", run.nodes, run.steps, value) for value in found]
     left.loglog(
         np.multiply(4, steps), [bounds.corollary(RATE, t) for t in steps], "k--", label="bound of Corollary 2, n = 4"
     )
     left.plot([], [], "ko", ms=5, mfc="none", label="messages, each seed")
     left.loglog([1e4, 1e7], [0.004, 0.004 / 10**1.5], "k:", label="slope -1/2")
-    left.set(xlabel="nT", title=f"mean |grad f|^2, gamma of Corollary 2, p = {RATE.p}")
+    left.set(xlabel="nT", ylabel="mean |grad f|^2", title=f"gamma of Corollary 2, p = {RATE.p}")
     right.axvspan(FAR_STEPS[0], FAR_STEPS[-1], color="black", alpha=0.06, lw=0, label="range of the fit")
-    right.set(xlabel="T", ylim=(-0.1, 0.4), title="exact / fitted line - 1")
+    right.set(xlabel="T", ylim=(-0.1, 0.4), ylabel="exact / fitted line - 1")
     for axis in (left, right):
         axis.legend(fontsize=7)
-        axis.title.set_fontsize(10)
     figures.save("rate", figure, pd.DataFrame(rows, columns=["kind", "n", "T", "value"]))

@@ -2,48 +2,75 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from algorithms.rps_mixing import Array
-from reproductions.harness.decisions import Decision, all_of, close, searched
-from reproductions.harness.descent import Descent, by_setting, over_seeds
-from reproductions.harness.figures import COLOURS, FigureFolder, panels
-from reproductions.harness.plugin import decides
-from reproductions.harness.settings import Settings
-from reproductions.harness.statistics import at_most_one
-from reproductions.harness.store import Run
-from reproductions.harness.verdicts import Decider
+from reproductions.experiments.descent import Descent
+from reproductions.paper import (
+    COLOURS,
+    Decider,
+    Decision,
+    FigureFolder,
+    Runs,
+    Settings,
+    agree,
+    all_of,
+    at_most_one,
+    close,
+    decides,
+    panels,
+    searched,
+)
 from reproductions.rps import bounds
-from reproductions.rps.bounds import Setting
+from reproductions.rps.bounds import CASES, FRACTIONS, NETWORKS, Case, Setting
+from reproductions.rps.exact import Array
+from reproductions.rps.one_round import ENUMERATED, GAMMA, models, outcomes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Groups = dict[Descent, list[Run]]
+STILL = [case for case in CASES if case[0] == "noiseless bowl"]  # all seeds give one number
+COLUMNS = ["problem", "n", "p", "gamma_over_edge", "steps", "bound", "left_side"]
 
 
-def experiments(settings: Settings) -> list[Descent]:
+def experiments(settings: Settings) -> dict[Case, list[Descent]]:
     """Return RPS on every problem, at a small and at nearly the largest step size."""
     return bounds.grid(settings)
 
 
 @decides("rps-theorem1-bound")
-def test_theorem1(claim: Decider, runs: list[Run], figures: FigureFolder) -> None:
-    groups = by_setting(runs, Descent)
-    _draw(groups, figures)
-    simulated = at_most_one(_ratios(run, group, t) for run, group in groups.items() for t in _steps(run))
-    bare = by_setting(runs, Descent, "noiseless bowl")
-    summed = {run: _ratios(run, group, 1, run.nodes) for run, group in bare.items()}
-    steps = {run: run.schedule.lr(0) for run in bare}  # L = 1; by hand, both sides of (7) at T = 1 are:
-    by_hand = [gamma * (1 + (1 - gamma) * run.nodes**2) for run, gamma in steps.items()]
-    twice = close([ratios.mean() for ratios in summed.values()], by_hand, rtol=1e-9, atol=0)
-    search = _search()
-    text = f"{simulated.interval.estimate:.3f} of the bound at worst, {search.interval.estimate:.3f} with exact moments"
-    claim.decide_erratum(at_most_one(summed.values()), all_of(simulated, search, twice), text, runs)
+def test_theorem1(claim: Decider, runs: Runs[Descent], figures: FigureFolder) -> None:
+    _draw(runs, figures)
+    noisy = [case for case in CASES if case not in STILL]
+    simulated = at_most_one(_ratios(runs, case, t) for case in noisy for t in _steps(runs, case))
+    still = [_ratios(runs, case, t)[0] for case in STILL for t in _steps(runs, case)]
+    without_noise, search = searched(still, "noiseless bowl, with messages"), _search()
+    worst = max(simulated.interval.estimate, *still)
+    text = f"{worst:.3f} of the bound at worst, {search.interval.estimate:.3f} with exact moments"
+    claim.decide(all_of(simulated, without_noise, search), text, runs)
+
+
+@decides("rps-eq11-mean")
+def test_missing_factor(claim: Decider, runs: Runs[Descent]) -> None:
+    lemma4 = [(_mean_step(n, p), n) for n, p in ENUMERATED]
+    sums, means = (agree([(step, k**power * gbar) for (step, gbar), k in lemma4], 1e-12, 1e-14) for power in (1, 0))
+    summed = [_ratios(runs, case, 1, runs.experiment(case).nodes)[0] for case in STILL]
+    right = searched([_ratios(runs, case, 1)[0] for case in STILL], "noiseless bowl, T = 1, with the mean")
+    twice = close(summed, _by_hand(runs, STILL), rtol=1e-9, atol=0)
+    printed = all_of(searched(summed, "noiseless bowl, T = 1, with the sum"), sums)
+    text = f"left side of (7) over its right side without 1/n: {max(summed):.2f}"
+    claim.decide_misprint(printed, all_of(means, right, twice), text, runs.only(*STILL))
+
+
+def _mean_step(n: int, p: float) -> tuple[Array, Array]:
+    """Return the expected step of the mean model over all losses of a round, and what it is with the mean gradient."""
+    x, g, v = models(n)
+    step = np.sum([chance * (v @ w - x).mean(axis=1) for chance, w in outcomes(n, p)], axis=0)
+    return step, -GAMMA * g.mean(axis=1)
 
 
 @decides("rps-cor2-step-size")
@@ -61,17 +88,24 @@ def test_step_size(claim: Decider) -> None:
     claim.decide(searched(ratios, "n to 256, p to 0.999, L, sigma and zeta over 4 decades, T to 10^6"), text)
 
 
-def _ratios(run: Descent, group: list[Run], steps: int, workers_summed: int = 1) -> Array:
+def _ratios(runs: Runs[Descent], case: Case, steps: int, workers_summed: int = 1) -> Array:
     """Return the left-hand side of Eq. (7) over its right-hand side; as printed, grad f(X_t) is a sum over workers."""
+    run = runs.experiment(case)
     s, gamma = bounds.setting(run), run.schedule.lr(0)
     weight = (1 - s.lipschitz * gamma) * workers_summed**2
-    left = np.array(over_seeds(group, "gradient", steps)) + weight * np.array(over_seeds(group, "mean_gradient", steps))
-    ratios: Array = left / bounds.theorem1(s, gamma, steps)
+    at_mean, mean = (np.array(runs.at(metric, steps, case)) for metric in ("gradient", "mean_gradient"))
+    ratios: Array = (at_mean + weight * mean) / bounds.theorem1(s, gamma, steps)
     return ratios
 
 
-def _steps(run: Descent) -> list[int]:
-    return [2**k for k in range(run.steps.bit_length())]
+def _by_hand(runs: Runs[Descent], cases: Iterable[Case]) -> list[float]:
+    """Return both sides of (7) as printed, one over the other, at T = 1 on a noiseless bowl with L = 1."""
+    found = ((run.schedule.lr(0), run.nodes) for run in map(runs.experiment, cases))
+    return [gamma * (1 + (1 - gamma) * n**2) for gamma, n in found]
+
+
+def _steps(runs: Runs[Descent], case: Case) -> list[int]:
+    return [2**k for k in range(runs.experiment(case).steps.bit_length())]
 
 
 def _search() -> Decision:
@@ -90,20 +124,18 @@ def _search() -> Decision:
 # --------------------------------------------------------------------------------------------------------- figure
 
 
-def _draw(groups: Groups, figures: FigureFolder) -> None:
+def _draw(runs: Runs[Descent], figures: FigureFolder) -> None:
     """Draw the bound over what is measured: against gamma for one problem, against T for all."""
     figure, (left, right) = panels(2, width=4.6)
-    frames = [_against_gamma(left, groups), _against_steps(right, groups)]
+    frames = [_against_gamma(left, runs), _against_steps(right, runs)]
     figures.save("theorem1", figure, pd.concat(frames, ignore_index=True))
 
 
-def _against_gamma(axis: Axes, groups: Groups) -> pd.DataFrame:
-    rows, steps = [], min(bounds.FRACTIONS.values())
+def _against_gamma(axis: Axes, runs: Runs[Descent]) -> pd.DataFrame:
+    rows, steps = [], min(FRACTIONS.values())
     fractions = np.geomspace(0.02, 0.98, 60)
-    bowls = [(run, group) for run, group in groups.items() if run.role == "bowl"]
-    colours = dict(zip(bounds.NETWORKS, COLOURS, strict=False))
-    for (n, p), colour in colours.items():
-        run = next(run for run, _ in bowls if run.nodes == n)
+    for (n, p), colour in zip(NETWORKS.items(), COLOURS, strict=False):
+        run = runs.experiment(("bowl", n, min(FRACTIONS)))
         s = bounds.setting(run)
         gammas = fractions * s.edge
         bound = [bounds.theorem1(s, g, steps) / run.d for g in gammas]
@@ -111,34 +143,30 @@ def _against_gamma(axis: Axes, groups: Groups) -> pd.DataFrame:
         axis.loglog(fractions, bound, "--", color=colour, label=f"bound (7), n = {n}, p = {p}")
         axis.loglog(fractions, exact, "-", color=colour, label="exact expectation")
         rows += [("bowl", n, p, f, steps, b, e) for f, b, e in zip(fractions, bound, exact, strict=True)]
-    for run, group in bowls:
-        s, gamma = bounds.setting(run), run.schedule.lr(0)
-        measured = _ratios(run, group, steps) * bounds.theorem1(s, gamma, steps) / run.d
-        colour = colours[run.nodes, s.p]
-        axis.plot(len(group) * [gamma / s.edge], measured, "o", ms=5, mfc="none", color=colour, label="_")
+        for fraction in FRACTIONS:
+            step = fraction * s.edge
+            measured = _ratios(runs, ("bowl", n, fraction), steps) * bounds.theorem1(s, step, steps) / run.d
+            axis.plot(len(measured) * [fraction], measured, "o", ms=5, mfc="none", color=colour, label="_")
     axis.plot([], [], "ko", ms=5, mfc="none", label="messages, each seed")
-    axis.set(xlabel="gamma / largest gamma allowed", ylabel="per coordinate", ylim=(0.015, 80))
-    axis.set_title(f"left side of (7), bowl, T = {steps}", fontsize=10)
+    axis.set(xlabel="gamma / largest gamma allowed", ylabel="left side of (7) per coordinate", ylim=(0.015, 80))
+    axis.set_title(f"bowl, T = {steps}")
     axis.legend(fontsize=7, loc="lower left")
-    return pd.DataFrame(rows, columns=["role", "n", "p", "gamma_over_edge", "steps", "bound", "left_side"])
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _against_steps(axis: Axes, groups: Groups) -> pd.DataFrame:
+def _against_steps(axis: Axes, runs: Runs[Descent]) -> pd.DataFrame:
     rows = []
-    n, p = bounds.NETWORKS[0]
-    for run, group in groups.items():
-        if run.nodes == n:
-            fraction = round(run.schedule.lr(0) / bounds.setting(run).edge, 3)
-            ratios = [_ratios(run, group, t).mean() for t in _steps(run)]
-            style, label = ("-", run.role) if fraction < 0.5 else (":", "_")
-            colour = COLOURS[list(bounds.PROBLEMS).index(run.role)]
-            axis.semilogx(_steps(run), ratios, style, marker=".", color=colour, label=label)
-            rows += [(run.role, n, p, fraction, t, 1.0, r) for t, r in zip(_steps(run), ratios, strict=True)]
+    n, p = next(iter(NETWORKS.items()))
+    styles = dict(zip(FRACTIONS, ("-", ":"), strict=True))
+    for (problem, colour), fraction in product(zip(bounds.PROBLEMS, COLOURS, strict=False), FRACTIONS):
+        case = (problem, n, fraction)
+        ratios = [_ratios(runs, case, t).mean() for t in _steps(runs, case)]
+        label = problem if fraction == min(FRACTIONS) else "_"
+        axis.semilogx(_steps(runs, case), ratios, styles[fraction], marker=".", color=colour, label=label)
+        rows += [(problem, n, p, fraction, t, 1.0, r) for t, r in zip(_steps(runs, case), ratios, strict=True)]
     axis.axhline(1, color="black", lw=1)
-    axis.set(xlabel="T", ylim=(0, 1.08))
-    axis.set_title(f"left side of (7) / bound, n = {n}, p = {p}", fontsize=10)
-    small, large = bounds.FRACTIONS
-    axis.plot([], [], "k-", label=f"{small} of the largest gamma")
-    axis.plot([], [], "k:", label=f"{large} of the largest gamma")
+    axis.set(xlabel="T", ylabel="left side of (7) / bound", ylim=(0, 1.08), title=f"n = {n}, p = {p}")
+    for fraction, style in styles.items():
+        axis.plot([], [], f"k{style}", label=f"{fraction} of the largest gamma")
     axis.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
-    return pd.DataFrame(rows, columns=["role", "n", "p", "gamma_over_edge", "steps", "bound", "left_side"])
+    return pd.DataFrame(rows, columns=COLUMNS)

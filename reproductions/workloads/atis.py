@@ -27,8 +27,14 @@ class Atis:
     """
 
     name: ClassVar[str] = "atis"
+    tiny: ClassVar[bool] = False
     hidden: int = 300
     embedding: int = 150
+
+    @property
+    def epoch_samples(self) -> int:
+        """See `Workload.epoch_samples`."""
+        return 4_478
 
     @property
     def epoch_seconds(self) -> float:

@@ -34,7 +34,7 @@ class Task(Protocol):
 
     @property
     def label(self) -> str:
-        """What was really loaded, such as ``cifar10-jpeg75``; goes with every result."""
+        """What was really loaded, such as ``cifar10``; goes with every result."""
 
     @property
     def train_size(self) -> int:
@@ -79,8 +79,11 @@ class Task(Protocol):
     def training_scores(self, model: nn.Module) -> tuple[float, float]:
         """Return mean loss and accuracy on the whole training set in eval mode, without augmentation."""
 
-    def training_loss(self, model: nn.Module) -> float:
-        """Return the mean loss of the whole training set in eval mode, without augmentation."""
+    def training_loss(self, model: nn.Module, part: slice = slice(None)) -> float:
+        """Return the mean loss of the training set, or of a part of it, in eval mode, without augmentation."""
+
+    def sorted_by_class(self) -> Indices:
+        """Return the training samples by class, (train_size,); a ValueError says that they have none."""
 
 
 class OneByOne(ABC):
@@ -104,8 +107,16 @@ class Workload(Protocol):
         """Hash the settings: equal workloads are loaded once."""
 
     @property
+    def epoch_samples(self) -> int:
+        """Number of training samples."""
+
+    @property
     def epoch_seconds(self) -> float:
         """Rough time of one CPU core for the gradients of all training samples; only for estimates."""
+
+    @property
+    def tiny(self) -> bool:
+        """Whether its networks are so small that ranks that share them would mostly wait for each other."""
 
     def load(self, data: Path | None, device: str = "cpu") -> Task:
         """Read the data below the folder `data` (unused by embedded problems).

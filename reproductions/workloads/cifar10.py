@@ -18,7 +18,6 @@ from torch.nn import functional
 from reproductions.workloads import cifar_files
 from reproductions.workloads.base import file_checksum
 from reproductions.workloads.images import Draws, ImageTask
-from reproductions.workloads.jpeg import check_quality
 from reproductions.workloads.resnet import ResNet, ResNet34
 from reproductions.workloads.vgg import Vgg
 
@@ -38,35 +37,29 @@ class Cifar10:
         Take a subset of this many images, the same for every seed; None takes all.
     augment
         Crop and flip training images.
-    recompress
-        Compress all images, which may be JPEG already, once more at this JPEG quality; None leaves them as they are.
-
-    Raises
-    ------
-    ValueError
-        If `recompress` is not in 1 to 100.
     """
 
     name: ClassVar[str] = "cifar10"
+    tiny: ClassVar[bool] = False
     net: ResNet | ResNet34 | Vgg = field(default_factory=ResNet)
     train_size: int | None = None
     test_size: int | None = None
     augment: bool = True
-    recompress: int | None = None
 
-    def __post_init__(self) -> None:
-        if self.recompress is not None:
-            check_quality(self.recompress)
+    @property
+    def epoch_samples(self) -> int:
+        """See `Workload.epoch_samples`."""
+        return self.train_size or 50_000
 
     @property
     def epoch_seconds(self) -> float:
         """See `Workload.epoch_seconds`."""
-        return self.net.sample_seconds * (self.train_size or 50_000)
+        return self.net.sample_seconds * self.epoch_samples
 
     def load(self, data: Path | None, device: str = "cpu") -> ImageTask:
         """Read and decode the images; `DataError` if that fails or there are fewer than asked for."""
         files = cifar_files.locate(data)
-        label, train, test = cifar_files.read(files, self.train_size, self.test_size, self.recompress)
+        label, train, test = cifar_files.read(files, self.train_size, self.test_size)
         return ImageTask(label, train, test, self.net.build, 256.0, CropAndFlip() if self.augment else None, device)
 
     def checksum(self, data: Path | None) -> str:

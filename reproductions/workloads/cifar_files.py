@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +17,6 @@ from numpy.typing import NDArray
 from algorithms.streams import stream
 from reproductions.workloads.base import DataError, Indices, missing
 from reproductions.workloads.images import Images, Pixels
-from reproductions.workloads.jpeg import recompressed
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
@@ -66,12 +67,8 @@ def locate(data: Path | None) -> Source:
     raise missing(data, "CIFAR-10", f"train-*.parquet with test-*.parquet, or {_OFFICIAL}, there and in cifar10/")
 
 
-def read(
-    source: Source, train_size: int | None, test_size: int | None, recompress: int | None = None
-) -> tuple[str, Images, Images]:
+def read(source: Source, train_size: int | None, test_size: int | None) -> tuple[str, Images, Images]:
     """Return the label of the data and the training and test images, subsets where a size is given.
-
-    With `recompress`, the images are compressed once more at this JPEG quality, which the label says.
 
     Raises
     ------
@@ -82,11 +79,7 @@ def read(
         train, test = (_read_official(source.official, train) for train in (True, False))
     else:
         train, test = _read_parquet(source.train), _read_parquet(source.test)
-    chosen, held_out = _take(train, train_size, "train"), _take(test, test_size, "test")
-    if recompress is None:
-        return train.label, chosen, held_out
-    chosen, held_out = (part._replace(pixels=recompressed(part.pixels, recompress)) for part in (chosen, held_out))
-    return f"{train.label}-jpeg{recompress}", chosen, held_out
+    return train.label, _take(train, train_size, "train"), _take(test, test_size, "test")
 
 
 def jpeg_quality(luminance: Sequence[int]) -> int:
@@ -108,27 +101,57 @@ def _take(split: _Split, size: int | None, name: str) -> Images:
 
 def _read_official(folder: Path, train: bool) -> _Split:
     from torchvision.datasets import CIFAR10
-    from torchvision.datasets.utils import check_integrity
 
-    meta = CIFAR10.meta
-    # torchvision also checks the digests before it unpickles, but does not say which file is wrong
-    for name, md5 in [*CIFAR10.train_list, *CIFAR10.test_list, (meta["filename"], meta["md5"])]:
-        if not check_integrity(folder / name, md5):
-            raise DataError(f"{folder / name} is missing or damaged: it is not the file of the official CIFAR-10.")
-    split = CIFAR10(folder.parent, train=train, download=False)
-    return _Split("cifar10", np.array(split.targets, dtype=np.int64), split.data.__getitem__)
+    batches = [_batch(folder / name, md5) for name, md5 in (CIFAR10.train_list if train else CIFAR10.test_list)]
+    pixels = np.concatenate([images for images, _ in batches]).transpose(0, 2, 3, 1)
+    return _Split("cifar10", np.concatenate([classes for _, classes in batches]), pixels.__getitem__)
+
+
+class _Arrays(pickle.Unpickler):
+    """Reads arrays, and nothing that could run anything."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module.split(".", maxsplit=1)[0] != "numpy" or name not in (
+            "_reconstruct",
+            "_frombuffer",
+            "ndarray",
+            "dtype",
+        ):
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+        return super().find_class(module, name)
+
+
+def _batch(path: Path, md5: str | None) -> tuple[Pixels, NDArray[np.int64]]:
+    """Return images, channels first, and classes of a file, which is read once; without a digest none is checked."""
+    try:
+        content = path.read_bytes()
+        if md5 is not None and hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
+            raise ValueError("its digest is another one")
+        batch = _Arrays(io.BytesIO(content), encoding="latin1").load()
+        images: Pixels = np.asarray(batch["data"], np.uint8).reshape(-1, 3, _SIDE, _SIDE)
+    except Exception as error:  # reading what is damaged can raise anything
+        raise DataError(
+            f"{path} is missing or damaged: it is not the file of the official CIFAR-10 ({error})."
+        ) from None
+    return images, _classes(path, batch.get("labels"))
+
+
+def _classes(path: Path, labels: Any) -> NDArray[np.int64]:
+    if not isinstance(labels, list) or any(type(label) is not int or not 0 <= label <= 9 for label in labels):
+        raise DataError(f"{path} is damaged or not CIFAR-10: its labels are not whole numbers from 0 to 9.")
+    return np.array(labels, dtype=np.int64)
 
 
 def _read_parquet(paths: Sequence[Path]) -> _Split:
     stored: list[tuple[Path, bytes]] = []
-    classes: list[int] = []
+    classes: list[NDArray[np.int64]] = []
     for path in paths:
         images, labels = _columns(path)
         stored += [(path, image) for image in images]
-        classes += labels
+        classes.append(_classes(path, labels))
     if not stored:
         raise DataError(f"{paths[0]} holds no images.")
-    return _Split(_label(*stored[0]), np.array(classes, dtype=np.int64), partial(_decode, stored))
+    return _Split(_label(*stored[0]), np.concatenate(classes), partial(_decode, stored))
 
 
 def _columns(path: Path) -> tuple[list[bytes], list[int]]:

@@ -70,6 +70,7 @@ class SlotGrammar:
     """
 
     name: ClassVar[str] = "slot-grammar"
+    tiny: ClassVar[bool] = True
     train_size: int = 2048
     hidden: int = 32
     embedding: int = 16
@@ -77,6 +78,11 @@ class SlotGrammar:
     def __post_init__(self) -> None:
         if self.train_size < 1:
             raise ValueError(f"train_size is {self.train_size}, but there must be at least one sentence")
+
+    @property
+    def epoch_samples(self) -> int:
+        """See `Workload.epoch_samples`."""
+        return self.train_size
 
     @property
     def epoch_seconds(self) -> float:
@@ -90,8 +96,7 @@ class SlotGrammar:
 
     def checksum(self, data: Path | None = None) -> str:
         """Return the SHA-256 of the sentences, which changes with the grammar and with the generator."""
-        text = repr((generate("train", self.train_size), generate("test", _TEST)))
-        return f"slot-grammar:{hashlib.sha256(text.encode()).hexdigest()}"
+        return f"slot-grammar:{_digest(self.train_size)}"
 
 
 @lru_cache
@@ -100,6 +105,12 @@ def generate(part: str, size: int) -> tuple[Sentence, ...]:
     rng = stream(0, f"slot-grammar-{part}")
     sentences = (list(_expand("SENTENCE", rng)) for _ in range(size))
     return tuple(Sentence(*zip(*sentence, strict=True)) for sentence in sentences)
+
+
+@lru_cache
+def _digest(train_size: int) -> str:
+    text = repr((generate("train", train_size), generate("test", _TEST)))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _expand(item: str, rng: np.random.Generator) -> Iterator[tuple[str, str]]:

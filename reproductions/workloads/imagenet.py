@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -40,6 +41,7 @@ class ImageNet:
     """
 
     name: ClassVar[str] = "imagenet"
+    tiny: ClassVar[bool] = False
     net: Net = "resnet18"
     pixels: int = 224
 
@@ -48,9 +50,14 @@ class ImageNet:
             raise ValueError(f"net is {self.net!r}, but ImageNet has {', '.join(get_args(Net))}")
 
     @property
+    def epoch_samples(self) -> int:
+        """See `Workload.epoch_samples`."""
+        return 1_281_167
+
+    @property
     def epoch_seconds(self) -> float:
         """See `Workload.epoch_seconds`."""
-        return 1_281_167 * (0.1 if self.net == "resnet18" else 0.25)
+        return self.epoch_samples * (0.1 if self.net == "resnet18" else 0.25)
 
     def load(self, data: Path | None, device: str = "cpu") -> FolderTask:
         """List the images; `DataError` if there are none or the classes of both folders differ."""
@@ -114,19 +121,23 @@ class FolderTask(Classification, OneByOne):
         images = torch.empty(size, 3, self.pixels, self.pixels, device="meta")
         return images, torch.empty(size, dtype=torch.int64, device="meta")
 
-    def _train(self) -> Batches:
-        return self._in_order(self.train)
+    def sorted_by_class(self) -> Indices:
+        """See `base.Task.sorted_by_class`."""
+        return np.argsort(self.train.targets, kind="stable")
+
+    def _train(self, part: slice = slice(None)) -> Batches:
+        return self._in_order(self.train, part)
 
     def _test(self) -> Batches:
         return self._in_order(self.test)
 
-    def _in_order(self, images: ImageFolder) -> Batches:
+    def _in_order(self, images: ImageFolder, part: slice = slice(None)) -> Batches:
         from torchvision.transforms import v2
 
         centre = v2.Compose([v2.Resize(self.pixels * 8 // 7, antialias=True), v2.CenterCrop(self.pixels)])
-        count = len(images.samples)
-        for first in range(0, count, _EVALUATION_BATCH):
-            yield self._read(images, list(range(first, min(first + _EVALUATION_BATCH, count))), centre)
+        chosen = range(len(images.samples))[part]
+        for first in range(0, len(chosen), _EVALUATION_BATCH):
+            yield self._read(images, list(chosen[first : first + _EVALUATION_BATCH]), centre)
 
     def _read(self, images: ImageFolder, indices: list[int], transform: nn.Module) -> tuple[Tensor, Tensor]:
         from torchvision.transforms.v2 import functional as vision

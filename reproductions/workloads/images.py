@@ -48,13 +48,13 @@ class Classification(ABC):
         """Return the mean cross entropy in nats and the accuracy on the training images, not augmented."""
         return _scores(model, self._train())
 
-    def training_loss(self, model: nn.Module) -> float:
-        """Return the mean cross entropy on the training images, not augmented, in nats."""
-        return self.training_scores(model)[0]
+    def training_loss(self, model: nn.Module, part: slice = slice(None)) -> float:
+        """Return the mean cross entropy on the training images, or a part of them, not augmented, in nats."""
+        return _scores(model, self._train(part))[0]
 
     @abstractmethod
-    def _train(self) -> Batches:
-        """Return the training images in order, not augmented."""
+    def _train(self, part: slice = slice(None)) -> Batches:
+        """Return the training images in order, or a part of them, not augmented."""
 
     @abstractmethod
     def _test(self) -> Batches:
@@ -157,8 +157,12 @@ class ImageTask(Classification):
         images = torch.empty((size, *self.train.pixels.shape[1:]), device="meta")
         return images.permute(0, 3, 1, 2), torch.empty(size, dtype=torch.int64, device="meta")
 
-    def _train(self) -> Batches:
-        return self._in_order(*self._resident[0])
+    def sorted_by_class(self) -> Indices:
+        """See `base.Task.sorted_by_class`."""
+        return np.argsort(self.train.labels, kind="stable")
+
+    def _train(self, part: slice = slice(None)) -> Batches:
+        return self._in_order(*(rows[part] for rows in self._resident[0]))
 
     def _test(self) -> Batches:
         return self._in_order(*self._resident[1])

@@ -24,11 +24,16 @@ def shard(train_size: int, workers: int, worker: int, seed: int) -> Indices:
     ValueError
         If there is no such worker or fewer samples than workers.
     """
+    return piece(stream(seed, "shard").permutation(train_size), workers, worker)
+
+
+def piece(samples: Indices, workers: int, worker: int) -> Indices:
+    """Return one of as many consecutive pieces of samples as there are workers; see `shard` for errors."""
     if not 0 <= worker < workers:
         raise ValueError(f"worker is {worker}, but {workers} workers need 0 <= worker < {workers}")
-    if train_size < workers:
-        raise ValueError(f"{train_size} training samples cannot be cut into shards for {workers} workers")
-    return np.array_split(stream(seed, "shard").permutation(train_size), workers)[worker]
+    if len(samples) < workers:
+        raise ValueError(f"{len(samples)} training samples cannot be cut into shards for {workers} workers")
+    return np.array_split(samples, workers)[worker]
 
 
 def minibatch(shard: Indices, batch: int, seed: int, worker: int, step: int) -> Indices:

@@ -130,9 +130,13 @@ class SlotTask(OneByOne):
         real = self.train.tags != _IGNORED
         return loss, float((predicted == self.train.tags)[real].mean())
 
-    def training_loss(self, model: nn.Module) -> float:
-        """Return the mean cross entropy per word of the training sentences, in nats."""
-        return self.training_scores(model)[0]
+    def training_loss(self, model: nn.Module, part: slice = slice(None)) -> float:
+        """Return the mean cross entropy per word of the training sentences, or a part of them, in nats."""
+        return self._scores(model, Encoded(*(rows[part] for rows in self.train)))[0]
+
+    def sorted_by_class(self) -> Indices:
+        """Raise `ValueError`: sentences have no classes."""
+        raise ValueError(f"{self.label} has sentences, which have no classes to sort them by")
 
     def _scores(self, model: nn.Module, sentences: Encoded) -> tuple[float, NDArray[np.int64]]:
         loss = known = 0.0

@@ -13,8 +13,8 @@ from algorithms import topology
 from algorithms.blocks import partition
 from algorithms.network import IndependentDrops
 from algorithms.world import Inbox, World
-from reproductions.harness.context import Context
-from reproductions.harness.experiment import Experiment
+from reproductions.harness.runs.context import Context
+from reproductions.harness.runs.experiment import Experiment
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from algorithms import cooperative as co
 from algorithms.algorithm import Algorithm
+from algorithms.coopsgd import cooperative as co
 from algorithms.network import IndependentDrops
-from algorithms.qprsgd import Dense, GossipQPRSGD, RingQPRSGD
-from algorithms.quantize import Quantizer
+from algorithms.qprsgd.gossip import GossipQPRSGD
+from algorithms.qprsgd.messages import Dense
+from algorithms.qprsgd.quantize import Quantizer
+from algorithms.qprsgd.ring import RingQPRSGD
 from algorithms.replicas import Batch, Engine, Replicas
-from algorithms.rps import GradientAveraging, ModelAveraging, ReliableAveraging
+from algorithms.rps.averaging import GradientAveraging, ModelAveraging, ReliableAveraging
 from algorithms.topology import ring, uniform, value
 from algorithms.world import World
 

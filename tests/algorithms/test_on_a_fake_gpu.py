@@ -16,7 +16,7 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 
 from algorithms.algorithm import Algorithm
 from algorithms.network import IndependentDrops
-from algorithms.popsgd import Averaging
+from algorithms.popsgd.population import Averaging
 from algorithms.replicas import Replicas
 from algorithms.world import World
 from reproductions.popsgd.training import PopSGD

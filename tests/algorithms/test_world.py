@@ -8,11 +8,11 @@ import torch
 from algorithms import topology
 from algorithms.blocks import BIG_CHUNK, ordered_mean, partition
 from algorithms.network import IndependentDrops, Trace
-from algorithms.rps import GradientAveraging, ModelAveraging, ReliableAveraging, average_blocks
+from algorithms.rps.averaging import GradientAveraging, ModelAveraging, ReliableAveraging, average_blocks
 from algorithms.schedule import StepDecay
 from algorithms.world import World
-from reproductions.harness.experiment import Experiment
-from reproductions.harness.training import Training
+from reproductions.experiments.training import Training
+from reproductions.harness.runs.experiment import Experiment
 from reproductions.workloads.digits import Digits
 from tests.algorithms.collectives import Collectives
 from tests.reproductions.lab import Frame, on_ranks

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from algorithms.cluster_model import Clusters, Computed, Vector
-from algorithms.cluster_mpi import Kill, Node
-from algorithms.clustersgd import StronglyConvexSGD
+from algorithms.clustersgd.model import Clusters, Computed, Vector
+from algorithms.clustersgd.ranks import Kill, Node
+from algorithms.clustersgd.sgd import StronglyConvexSGD
 from algorithms.schedule import Constant
-from reproductions.harness.ranks import reported, survive
+from reproductions.harness.runs.ranks import reported, survive
 
 T, D, MEASURED = 400, 10_000, 200
 

@@ -13,18 +13,21 @@ Speed = Callable[[str, float, str, str], None]
 
 @pytest.fixture
 def speed(request: pytest.FixtureRequest, benchmark: Any) -> Speed:
-    """Record a ratio for the table and in the JSON of pytest-benchmark: name, ratio, target, what limits it."""
+    """Record a ratio for the table and, by its name, in the JSON of pytest-benchmark: ratio, target, what limits it."""
+    benchmark.group = request.path.stem.removeprefix("test_").removesuffix("_speed")
 
     def record(name: str, ratio: float, target: str, limit: str) -> None:
-        benchmark.extra_info.update(name=name, ratio=ratio, target=target, limited_by=limit)
+        benchmark.extra_info[name] = {"ratio": ratio, "target": target, "limited_by": limit}
         request.config.stash.setdefault(ROWS, []).append((name, f"{ratio:.2f} ({target})", limit))
 
     return record
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark all tests of this folder: other work on the machine decides what they find."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark all tests of this folder, as other work on the machine decides what they find: only who asks runs them."""
+    if config.getoption("benchmark_only", default=False):
+        return
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.speed)

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from algorithms.elastic import elastic
-from algorithms.overlap import Overlap
+from algorithms.coopsgd.elastic import elastic
+from algorithms.coopsgd.overlap import Overlap
 from algorithms.topology import ring, uniform
 from algorithms.world import World
 from tests.benchmarks.rps_round import measure

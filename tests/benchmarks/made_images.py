@@ -10,11 +10,11 @@ import numpy as np
 from torch.profiler import ProfilerActivity, profile
 
 from algorithms.network import IndependentDrops
-from algorithms.rps import ModelAveraging
+from algorithms.rps.averaging import ModelAveraging
 from algorithms.schedule import StepDecay
 from algorithms.streams import stream
-from reproductions.harness.context import Context
-from reproductions.harness.training import Training
+from reproductions.experiments.training import Training
+from reproductions.harness.runs.context import Context
 from reproductions.workloads.cifar10 import CropAndFlip
 from reproductions.workloads.images import Images, ImageTask
 from reproductions.workloads.resnet import ResNet, ResNet34
@@ -28,6 +28,7 @@ class MadeImages:
     """Noise of 3x32x32 bytes with random classes."""
 
     name: ClassVar[str] = "made"
+    tiny: ClassVar[bool] = False
     epoch_seconds: ClassVar[float] = 0.0
     net: ResNet | ResNet34 | Vgg
     size: int

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import torch
 
-from algorithms.onesided import OneSided, average
-from algorithms.windows import Windows
+from algorithms.popsgd.onesided import OneSided, average
+from algorithms.popsgd.windows import Windows
 
 D, REPEATS = 10_000_000, 25
 BUSY = 0.4  # seconds that the partner computes at a stretch: many times an averaging

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from algorithms.rps import average_blocks
+from algorithms.rps.averaging import average_blocks
 from algorithms.world import World
 
 

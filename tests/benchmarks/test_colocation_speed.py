@@ -4,7 +4,7 @@ import heapq
 import random
 from typing import Any
 
-from reproductions.rps.colocation.grids import scene
+from reproductions.rps.colocation.recipes import scene
 from tests.benchmarks.conftest import Speed, fastest
 
 EVENTS = 200_000

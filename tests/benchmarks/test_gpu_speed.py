@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from algorithms.replicas import loop
-from reproductions.harness import training as harness
-from reproductions.harness.context import Context
-from reproductions.harness.floors import H100, TARGETS, floors, image_cost
+from reproductions.experiments import training as harness
+from reproductions.experiments.roofline import H100, TARGETS, image_cost, roofline
+from reproductions.harness.runs.context import Context
 from reproductions.workloads.resnet import ResNet, ResNet34
 from reproductions.workloads.vgg import Vgg
 from tests.benchmarks.conftest import Speed
@@ -27,9 +27,9 @@ gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("name", NETS)
 def test_rate_of_training(benchmark: Any, speed: Speed, name: str, streams: int) -> None:
     run, net = training(NETS[name], WORKERS, BATCH, ROUNDS), NETS[name]
-    rate = benchmark.pedantic(measure, args=(run, Context(device="cuda:0", streams=streams)), rounds=1)
+    rate = benchmark.pedantic(measure, args=(run, Context(device="cuda:0", streams=streams)), rounds=3)
     count, busy = kernels(run, Context(device="cuda:0", streams=streams))
-    floor = floors(image_cost(net.build(), BATCH), H100)
+    floor = roofline(image_cost(net.build(), BATCH), H100)
     rounds, wall = 2 * ROUNDS, 2 * ROUNDS * WORKERS * BATCH / rate.samples
     limit = (
         f"{count / rounds:.0f} kernels a round, {busy / wall:.1f} of them at a time; mixing {rate.mixing:.0%}; "
@@ -42,7 +42,7 @@ def test_rate_of_training(benchmark: Any, speed: Speed, name: str, streams: int)
 @pytest.mark.parametrize("name", NETS)
 def test_the_graph_against_the_loop(benchmark: Any, speed: Speed, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     run = training(NETS[name], WORKERS, BATCH, ROUNDS)
-    graph = benchmark.pedantic(measure, args=(run, Context(device="cuda:0")), rounds=1)
+    graph = benchmark.pedantic(measure, args=(run, Context(device="cuda:0")), rounds=3)
     monkeypatch.setattr(harness, "engine", lambda task, context: loop)
     ratio = graph.samples / measure(run, Context(device="cuda:0")).samples
     speed(f"{name}: rate of the graph / of the loop on the same GPU", ratio, "at least 1", "launches of the loop")

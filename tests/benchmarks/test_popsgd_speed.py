@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from algorithms import popsgd
-from algorithms.popsgd import Complete, constant, interactions
-from algorithms.popsgd_engine import Samples, Simulation
+from algorithms.popsgd import population
+from algorithms.popsgd.population import Complete, constant, interactions
+from algorithms.popsgd.simulation import Samples, Simulation
 from tests.benchmarks.conftest import Speed, fastest
 
 N = 10_000
@@ -18,7 +18,7 @@ N = 10_000
 def simulation(d: int, batch: int, rows: int) -> Simulation:
     kind = np.float64 if batch == 1 else np.float32  # as in figure 3, and as in figure 1 with its larger data
     a = np.random.default_rng(0).standard_normal((rows, d)).astype(kind)
-    nodes = popsgd.population(np.zeros((N, d), kind))
+    nodes = population.population(np.zeros((N, d), kind))
     return Simulation(nodes, Complete(N), Samples(a, a.sum(axis=1), batch), constant(1e-3))
 
 
@@ -32,7 +32,7 @@ def test_interactions_against_the_loop(
     fast.to_time(many)
     benchmark.pedantic(lambda: fast.to_time(fast.t + many), rounds=3)
     calls = {
-        "loop": lambda: popsgd.simulate(slow.nodes, pairs, gradient, slow.rate),
+        "loop": lambda: population.simulate(slow.nodes, pairs, gradient, slow.rate),
         "compiled": lambda: fast.to_time(fast.t + many),
     }
     times = fastest(calls, repeats=5)
@@ -46,7 +46,7 @@ HUNDRED_THOUSAND = """
 from pathlib import Path
 import numpy as np
 from algorithms import popsgd
-from algorithms.popsgd_engine import Samples, Simulation
+from algorithms.popsgd.simulation import Samples, Simulation
 n = 100_000
 a = np.ones((1000, 90))
 s = Simulation(popsgd.population(np.zeros((n, 90))), popsgd.Complete(n), Samples(a, a[:, 0]), popsgd.constant(1e-4))

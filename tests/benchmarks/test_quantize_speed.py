@@ -10,8 +10,12 @@ from typing import Any
 
 import pytest
 import torch
+from torch.nn import functional
 
-from algorithms.quantize import Quantizer
+from algorithms.qprsgd.quantize import Quantizer
+from reproductions.qprsgd.recipes import PARAMETERS
+from reproductions.qprsgd.table2 import CODEC
+from reproductions.workloads.resnet import ResNet34
 from tests.benchmarks.conftest import Speed, fastest
 
 N = 10_000_000
@@ -21,7 +25,7 @@ N = 10_000_000
 def test_quantizer_against_a_copy(benchmark: Any, speed: Speed, s: int) -> None:
     q, v, copied, out = Quantizer(s), torch.randn(N), torch.zeros(N), torch.zeros(N)
     message = torch.zeros(q.size(N), dtype=torch.uint8)
-    benchmark.pedantic(q.encode, args=(v, 0, message), rounds=3, warmup_rounds=1)
+    benchmark.pedantic(q.encode, args=(v, 0, message), rounds=3, warmup_rounds=3)
     q.decode(message, out, add=True)
     for name, call, limit, target in (
         ("quantize and pack", lambda: q.encode(v, 0, message), "random bits and rounding", 2.0),
@@ -37,7 +41,7 @@ def test_quantizer_against_a_copy(benchmark: Any, speed: Speed, s: int) -> None:
 def test_elias_against_a_copy(benchmark: Any, speed: Speed) -> None:
     q, v, copied, out = Quantizer(62, wire="elias"), torch.randn(N), torch.zeros(N), torch.zeros(N)
     message = torch.zeros(q.size(N), dtype=torch.uint8)
-    used = benchmark.pedantic(q.encode, args=(v, 0, message), rounds=1, warmup_rounds=1)
+    used = benchmark.pedantic(q.encode, args=(v, 0, message), rounds=5, warmup_rounds=3)
     calls = {
         "copy": lambda: copied.copy_(v),
         "quantize and write Elias codes": lambda: q.encode(v, 0, message),
@@ -47,6 +51,20 @@ def test_elias_against_a_copy(benchmark: Any, speed: Speed) -> None:
     limit = f"codes one after another; {8 * used / N:.2f} bits an element"
     for name in list(calls)[1:]:
         speed(f"{name}, {N // 1_000_000}M floats / copy", times[name] / times["copy"], "no target", limit)
+
+
+def test_time_of_a_codec_in_local_updates_is_that_of_table_2(benchmark: Any, speed: Speed) -> None:
+    q, v, out, net = Quantizer(2047), torch.randn(PARAMETERS), torch.empty(PARAMETERS), ResNet34().build()
+    message, images = torch.zeros(q.size(PARAMETERS), dtype=torch.uint8), torch.randn(16, 3, 32, 32)
+    benchmark.pedantic(q.encode, args=(v, 0, message), rounds=5, warmup_rounds=3)
+    calls = {"encode": lambda: q.encode(v, 0, message), "decode": lambda: q.decode(message, out)}
+    times = fastest(calls, repeats=5, clock=time.thread_time)
+    loss = {"update": lambda: torch.autograd.backward(functional.cross_entropy(net(images), torch.arange(16) % 10))}
+    update = fastest(loss, repeats=3, clock=time.thread_time)["update"]
+    for name, wanted in CODEC.items():
+        ratio = times[name] / update
+        speed(f"{name} ResNet-34 / a local update of it", ratio, f"{wanted} in table II", "memory")
+        assert wanted / 3 < ratio < 3 * wanted
 
 
 def test_nothing_is_allocated_for_each_element() -> None:

@@ -6,8 +6,9 @@ from typing import Any
 import torch
 
 from algorithms.network import Link
-from algorithms.qprsgd import Codec, Dense, ring_sum
-from algorithms.quantize import Quantizer
+from algorithms.qprsgd.messages import Codec, Dense
+from algorithms.qprsgd.quantize import Quantizer
+from algorithms.qprsgd.ring import ring_sum
 from algorithms.world import World
 from tests.benchmarks.conftest import Speed
 
@@ -31,7 +32,7 @@ def seconds(codec: Codec, repeats: int = 3) -> float:
 
 
 def test_quantized_ring_on_20_megabits(benchmark: Any, speed: Speed) -> None:
-    quantized = benchmark.pedantic(seconds, args=(Quantizer(),), rounds=1)
+    quantized = benchmark.pedantic(seconds, args=(Quantizer(),), rounds=3)
     ratio = seconds(Dense()) / quantized
     name = f"dense / quantized ring, 4 workers, {D // 1_000_000}M floats, modelled 20 Mbit/s"
     speed(name, ratio, "at least 2.4", "bits: 32 against 12")

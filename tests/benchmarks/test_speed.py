@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from algorithms.replicas import Batch, Replicas
-from reproductions.harness import launcher
-from reproductions.harness.launcher import launch
+from reproductions.harness.runs import launcher
+from reproductions.harness.runs.launcher import launch
 from reproductions.workloads.base import Workload, kernels
 from reproductions.workloads.digits import Digits
 from reproductions.workloads.grammar import SlotGrammar
@@ -23,7 +23,7 @@ from tests.benchmarks.conftest import Speed, fastest
 
 def test_rps_round_against_the_collectives_of_mpi(benchmark: Any, speed: Speed, tmp_path: Path) -> None:
     launched = ("tests.benchmarks.rps_round", tmp_path, 4, 300.0)
-    benchmark.pedantic(launch, args=launched, rounds=1)
+    benchmark.pedantic(launch, args=launched, rounds=3)
     for d, seconds in json.loads((tmp_path / "seconds.json").read_text()).items():
         ratio = min(seconds["rps"]) / min(seconds["mpi"])
         name = f"RPS round, p = 0, 4 ranks, {int(d) // 1_000_000}M floats / reduce-scatter + all-gather"
@@ -39,7 +39,7 @@ def measured(folder: Path, what: str, ranks: int) -> dict[str, float]:
 
 
 def test_mixing_on_a_ring_against_bare_messages(benchmark: Any, speed: Speed, tmp_path: Path) -> None:
-    seconds = benchmark.pedantic(measured, args=(tmp_path, "mix", 4), rounds=1)
+    seconds = benchmark.pedantic(measured, args=(tmp_path, "mix", 4), rounds=3)
     ratio = seconds["world"] / seconds["bare"]
     name = "mixing step on a ring of 4 ranks, 10M floats / Sendrecv with both neighbours + axpy"
     speed(name, ratio, "at most 1.2", "copies through shared memory: 2 d floats in and out of every rank, three passes")
@@ -52,7 +52,7 @@ def test_background_hides_messages(
     # TCP, as between machines: through shared memory a message takes no longer than the copy of what is sent. Compute
     # sleeps, as on a device of its own: a core that computes has no time left for the copies of TCP.
     monkeypatch.setitem(launcher.ENVIRONMENT, "OMPI_MCA_btl", "self,tcp")
-    seconds = benchmark.pedantic(measured, args=(tmp_path, "overlap sleep", 2), rounds=1)
+    seconds = benchmark.pedantic(measured, args=(tmp_path, "overlap sleep", 2), rounds=3)
     messages = seconds["messages"] - seconds["compute"]  # less than compute, so that all of it could hide
     ratio = (seconds["blocking"] - seconds["nonblocking"]) / messages
     name = "messages of EASGD over TCP hidden by compute, 1 worker + z, 10M floats"
@@ -97,7 +97,7 @@ def test_replica_loop_on_resnet20(benchmark: Any, speed: Speed) -> None:
     replicas, models = Replicas(build, 2, seed=0), [build() for _ in range(2)]
     batch = (torch.randn(16, 3, 32, 32).contiguous(memory_format=torch.channels_last), torch.arange(16) % 10)
     loss = torch.nn.functional.cross_entropy
-    benchmark.pedantic(lambda: replicas.backward([batch, batch], loss), rounds=1, warmup_rounds=1)
+    benchmark.pedantic(lambda: replicas.backward([batch, batch], loss), rounds=5, warmup_rounds=3)
     times = fastest(
         {
             "replicas": lambda: replicas.backward([batch, batch], loss),
@@ -119,7 +119,7 @@ def test_start_up(benchmark: Any, speed: Speed, tmp_path: Path) -> None:
         subprocess.run(command, cwd=root, check=True, capture_output=True)
 
     suite = ("-p", "reproductions.harness.plugin", "--results", str(tmp_path))
-    benchmark.pedantic(collect, args=suite, rounds=1)
+    benchmark.pedantic(collect, args=suite, rounds=3)
     times = fastest({"suite": lambda: collect(*suite), "bare": collect}, repeats=3)
     ratio = times["suite"] / times["bare"]
     extra = times["suite"] - times["bare"]

@@ -53,11 +53,10 @@ def test_outcomes_of_pytest_follow_the_verdicts(finished: tuple[Session, str]) -
 def test_the_table_and_the_file_come_from_the_same_records(finished: tuple[Session, str]) -> None:
     session, output = finished
     document = json.loads((session.folder / "verdicts.json").read_text())
-    assert document["schema"] == 1
+    assert document["schema"] == 2
     assert {"commit", "python", "versions", "argv", "cpu"} <= document["provenance"].keys()
     row = next(row for row in document["claims"] if row["id"] == "toy-number")
-    assert row["reported"] == "1.0"
-    assert row["reproduced"] == "1.002"
+    assert row["found"] == "1.002"
     assert row["seeds"] == 5
     assert row["ranks"] == 2
     low, high = row["interval"]
@@ -65,6 +64,11 @@ def test_the_table_and_the_file_come_from_the_same_records(finished: tuple[Sessi
     table = output.split("reproduced against reported")[1]
     assert all(row["id"] in table for row in document["claims"])
     assert "1.002 [1, 1]" in table
+
+
+def test_a_launch_that_fails_is_shown_by_what_its_ranks_said(finished: tuple[Session, str]) -> None:
+    assert "RuntimeError: the toy broke" in finished[1]
+    assert "subprocess.Popen(" not in finished[1]
 
 
 def test_collection_says_what_will_run(finished: tuple[Session, str]) -> None:
@@ -102,9 +106,9 @@ def test_a_claim_without_a_test_is_an_error(session: Session) -> None:
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (("scale: any", "scale: huge"), "scale is 'huge', not one of"),
-        (("kind: number", "sort: number"), "unknown fields: sort"),
-        (("  quote: the loss is 1.0\n", ""), "missing 1 required"),
+        (("scale: any", "scale: huge"), "scale is 'huge', not one of 'any' or 'paper'"),
+        (("kind: number", "sort: number"), "sort is an unknown field"),
+        (("  quote: the loss is 1.0\n", ""), "quote is missing"),
         (("paper: toy", "paper: [toy"), "claims.yaml"),
     ],
 )
@@ -156,12 +160,14 @@ def assert_clean(session: Session, patience: float = 10.0) -> None:
         time.sleep(0.1)
     assert not left
     stored = [path for path in (session.results / "runs").iterdir() if not path.name.endswith(".checkpoint")]
-    assert all((path / "run.json").exists() for path in stored if not path.name.startswith(".launch"))
+    assert all((path / "run.json").exists() for path in stored if not path.name.startswith("."))
 
 
-def test_control_c_stops_the_ranks_and_keeps_what_is_finished(session: Session) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.fault("sessions that are ended")
+def test_control_c_stops_the_ranks_and_keeps_what_is_finished(session: Session, number: signal.Signals) -> None:
     process = start(session)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     output = output_of(process, timeout=60)
     assert process.returncode == 2
     assert "KeyboardInterrupt" in output
@@ -171,6 +177,7 @@ def test_control_c_stops_the_ranks_and_keeps_what_is_finished(session: Session) 
     assert len(list((session.results / "runs").iterdir())) == 2
 
 
+@pytest.mark.fault("sessions that are ended")
 def test_after_a_kill_only_the_missing_runs_are_made(session: Session) -> None:
     process = start(session)
     process.kill()
@@ -179,9 +186,11 @@ def test_after_a_kill_only_the_missing_runs_are_made(session: Session) -> None:
     result = session.run(TOY_SECONDS="0")  # other fields, so another key, for the third run alone
     assert result.returncode == 0, result.stdout
     assert "4 runs, 2 to make" in result.stdout
+    assert not list((session.results / "runs").glob(".launch-*"))
     assert session.executed()[3:] == ["1.0 2", "1.0 3"]
 
 
+@pytest.mark.fault("sessions that are ended")
 def test_a_truncated_stored_run_is_made_again(session: Session) -> None:
     session.write_test(SLOW)
     session.run()
@@ -194,6 +203,7 @@ def test_a_truncated_stored_run_is_made_again(session: Session) -> None:
     assert len(session.executed()) == 5
 
 
+@pytest.mark.fault("sessions that are ended")
 def test_a_full_disk_fails_the_test_with_its_cause(session: Session) -> None:
     session.write_test(SLOW)
     limited = ["sh", "-c", 'ulimit -f 1; exec "$@"', "sh", *session.command(str(session.paper))]
@@ -204,3 +214,32 @@ def test_a_full_disk_fails_the_test_with_its_cause(session: Session) -> None:
     assert "File too large" in result.stdout + result.stderr
     assert not list((session.results / "runs").glob("*/run.json"))
     assert not list((session.results / "runs").glob(".draft*"))
+
+
+@pytest.mark.fault("sessions that are ended")
+def test_runs_that_do_not_fit_fail_with_a_sentence_and_their_claim_is_not_run(session: Session) -> None:
+    session.write_test(
+        "import pytest\n"
+        "from reproductions.harness.runs.free_memory import DoesNotFit\n"
+        "from reproductions.harness.plugin import decides\n"
+        "from reproductions.harness.runs.runner import Runner\n"
+        "def refuse(self, experiments):\n"
+        "    self.announce('a line that stays')\n"
+        "    raise DoesNotFit('it needs 2 GiB, where 1 GiB are free: use --streams 1')\n"
+        "def experiments(settings):\n"
+        "    return {}\n"
+        "@pytest.fixture(autouse=True, scope='module')\n"
+        "def refused():\n"
+        "    Runner.run = refuse\n"
+        "@decides('toy-number')\n"
+        "def test_number(claim, runs):\n"
+        "    pass\n"
+    )
+    done = session.run()
+    assert done.returncode == 1
+    assert "it needs 2 GiB, where 1 GiB are free: use --streams 1" in done.stdout
+    assert "\na line that stays\n" in done.stdout
+    assert "Traceback" not in done.stdout
+    verdict = session.verdicts()["toy-number"]
+    assert verdict["verdict"] == "not run"
+    assert verdict["reason"] == "it needs 2 GiB, where 1 GiB are free: use --streams 1"

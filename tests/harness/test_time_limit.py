@@ -1,15 +1,15 @@
 """Sessions with a time limit: what stops, what is said, and that the same command comes to an end."""
 
-import json
 import re
 import subprocess
-from pathlib import Path
 
 import pytest
 
-from reproductions.harness.claims import load_claims
-from reproductions.harness.deadline import parsed, written
-from reproductions.harness.verdicts import open_verdict, write
+from reproductions.harness.runs.deadline import parsed, written
+from reproductions.harness.runs.provenance import provenance
+from reproductions.harness.verdicts.claims import load_claims
+from reproductions.harness.verdicts.kept import keep
+from reproductions.harness.verdicts.record import open_verdict
 from tests.harness.toy_session import ROOT, TOY, Session
 
 
@@ -31,38 +31,23 @@ def test_other_times_are_refused(text: str) -> None:
         parsed(text)
 
 
-def test_a_verdict_that_had_no_time_replaces_only_one_of_its_kind(tmp_path: Path) -> None:
-    path, claims = tmp_path / "verdicts.json", list(load_claims(TOY / "claims.yaml").values())[:4]
-    earlier = [open_verdict(claim, "smoke", "test") for claim in claims[:3]]
-    for verdict, outcome in zip(earlier, ("reproduced", "not run", "crashed"), strict=True):
-        verdict.verdict = outcome
-    write(path, earlier, keep=True)
-    late = [open_verdict(claim, "smoke", "test") for claim in claims]
-    for verdict in late:
-        verdict.verdict, verdict.reason = "not run", "time"
-    write(path, late, keep=True, late={verdict.id for verdict in late})
-    rows = json.loads(path.read_text())["claims"]
-    assert [row["verdict"] for row in rows] == ["reproduced", "not run", "crashed", "not run"]
-    assert [row["reason"] == "time" for row in rows] == [False, True, False, True]
-
-
 # ---------------------------------------------------------------------------------------------------------- sessions
 
 
 HALTING = """
 import os
 from reproductions.harness.plugin import decides
-from reproductions.harness.statistics import within
+from reproductions.harness.verdicts.statistics import within
 from tests.harness.toy_experiments import Halting, Toy
 
 MARKS = os.environ["TOY_MARKS"]
 
 def experiments(settings):
-    return [Toy(MARKS, 1.0, 0), Halting(MARKS, 1.0, 1), Toy(MARKS, 1.0, 2), Toy(MARKS, 1.0, 3)]
+    return {"toy": [Toy(MARKS, 1.0, 0), Halting(MARKS, 1.0, 1), Toy(MARKS, 1.0, 2), Toy(MARKS, 1.0, 3)]}
 
 @decides("toy-number")
 def test_number(claim, runs):
-    claim.decide(within([run.final("loss") for run in runs], 0.9, 1.1), runs=runs)
+    claim.decide(within(runs.final("loss", "toy"), 0.9, 1.1), runs=runs)
 """
 
 
@@ -91,7 +76,7 @@ def test_a_limit_shorter_than_the_start_of_ranks_fails_at_once(session: Session)
     verdicts = session.results / "smoke" / "verdicts.json"
     decided = open_verdict(load_claims(TOY / "claims.yaml")["toy-number"], "smoke", "earlier")
     decided.verdict = "reproduced"
-    write(verdicts, [decided])
+    keep(verdicts, [decided], provenance() | {"time": "earlier"})
     result = session.run(str(session.paper), "--time-limit", "1s", "-k", "number")
     assert result.returncode == 1
     assert "with 0 of 5 runs made, but this session added nothing; raise --time-limit" in result.stdout.splitlines()[-1]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-import torch
-from torch import Tensor
+from reproductions.harness.runs.context import Context, DoesNotFit
+from reproductions.harness.runs.experiment import Experiment, Placement
 
-from reproductions.harness.context import Context
-from reproductions.harness.experiment import Experiment
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,8 @@ class Toy(Experiment):
                 file.write(f"{self.mean} {self.seed}\n")
         if self.fault == "raise" and context.rank == 1:
             raise RuntimeError("the toy broke")
+        if self.fault == "fill" and context.rank == 1:
+            bytearray(b"x" * (6 << 30))
         time.sleep(self.seconds)
         context.log(1, {"loss": self.mean + self.seed / 1000})
         context.on_progress(1.0)
@@ -58,6 +60,8 @@ class Rows:
     """The state of a run that is nothing but a row of zeros for each worker."""
 
     def __init__(self, local: range) -> None:
+        import torch  # what most sessions of the toy do not load
+
         self.local, self.x = local, torch.zeros(len(local), 2)
 
     def rows(self) -> dict[str, Tensor]:
@@ -88,11 +92,21 @@ class Halting(Toy):
 class AloneHalting(Halting):
     """As `Halting`, beside others."""
 
-    solo: ClassVar[bool] = True
+    placement: ClassVar[Placement] = Placement.ALONE
 
 
 @dataclass(frozen=True)
 class Alone(Toy):
     """As `Toy`, beside others."""
 
-    solo: ClassVar[bool] = True
+    placement: ClassVar[Placement] = Placement.ALONE
+
+
+@dataclass(frozen=True)
+class Large(Toy):
+    """As `Toy`, too large for the memory that one rank has."""
+
+    def execute(self, context: Context) -> None:
+        if context.ranks == 1:
+            raise DoesNotFit("it takes two")
+        super().execute(context)

@@ -59,14 +59,14 @@ class Session:
 SLOW = """
 import os
 from reproductions.harness.plugin import decides
-from reproductions.harness.statistics import within
+from reproductions.harness.verdicts.statistics import within
 from tests.harness.toy_experiments import Toy
 
 def experiments(settings):
-    return [Toy(os.environ["TOY_MARKS"], 1.0, seed, seconds=float(os.environ.get("TOY_SECONDS", "0"))*(seed == 2))
-            for seed in range(4)]
+    seconds = float(os.environ.get("TOY_SECONDS", "0"))
+    return {"toy": [Toy(os.environ["TOY_MARKS"], 1.0, seed, seconds=seconds * (seed == 2)) for seed in range(4)]}
 
 @decides("toy-number")
 def test_number(claim, runs):
-    claim.decide(within([run.final("loss") for run in runs], 0.9, 1.1), runs=runs)
+    claim.decide(within(runs.final("loss", "toy"), 0.9, 1.1), runs=runs)
 """

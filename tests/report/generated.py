@@ -11,9 +11,8 @@ from typing import Any
 
 import yaml
 
-from reproductions.harness.claims import load_claims
-from reproductions.harness.verdicts import SCHEMA, VERDICTS, Verdict
-from reproductions.report.merge import blank
+from reproductions.harness.verdicts.claims import load_claims
+from reproductions.harness.verdicts.record import SCHEMA, VERDICTS, Verdict
 
 SOURCES = (
     "Figure 1; Sec 2",
@@ -29,10 +28,6 @@ QUOTE = r"we choose $\tau = \frac{1}{n} \sum_{i=1}^n x_i$ and see <that> the los
 LONG = (
     "A sentence of the length that reasons have in claims files, so that pages get the size that they have in earnest. "
 )
-PNG = (
-    b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\0\0\0\0:~\x9bU\0\0\0\nIDATx\x9cc`\0\0\0\x02\0\x01H\xaf\xa4q"
-    b"\0\0\0\0IEND\xaeB`\x82"
-)
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="300" height="200"><circle r="99" fill="#ccc"/></svg>\n'
 SESSION: dict[str, Any] = {
     "commit": "a" * 40, "clean": True, "python": "3.12.1", "versions": {"torch": "2.7"}, "cpu": "a processor",
@@ -40,7 +35,7 @@ SESSION: dict[str, Any] = {
 }  # fmt: skip
 
 
-def write_papers(root: Path, papers: int = 2, claims: int = 8) -> Path:
+def write_papers(root: Path, papers: int = 2, claims: int = len(VERDICTS)) -> Path:
     """Write papers with claims over all kinds of sources."""
     root.mkdir(parents=True, exist_ok=True)
     names = [f"paper{i}" for i in range(papers)]
@@ -63,19 +58,19 @@ def _claim(name: str, source: str) -> dict[str, Any]:
 def verdicts(papers: Path, scale: str, commit: str = "a" * 40) -> list[Verdict]:
     """Return a record for every claim, with the verdicts in turn."""
     claims = [claim for path in sorted(papers.glob("*/claims.yaml")) for claim in load_claims(path).values()]
-    blanks = [blank(claim, scale) for claim in claims]
-    return [_decided(row, verdict, commit) for row, verdict in zip(blanks, cycle(VERDICTS), strict=False)]
+    rows = [Verdict(claim.id, claim.paper, scale, "") for claim in claims]
+    return [_decided(row, verdict, commit) for row, verdict in zip(rows, cycle(VERDICTS), strict=False)]
 
 
 def _decided(row: Verdict, verdict: str, commit: str) -> Verdict:
     test = f"reproductions/{row.paper}/test_figure1.py::test_it[{row.id}]"
     found: dict[str, Any] = {
-        "reproduced": "1.47, baseline 1.5",
+        "found": "1.47, baseline 1.5",
         "interval": (1.4, 1.55),
         "workload": "digits",
         "seeds": 3,
     }
-    found |= {"commit": commit, "time": SESSION["time"], "hardware": "2 CPU cores", "ranks": 2, "erratum": ""}
+    found |= {"commit": commit, "time": SESSION["time"], "hardware": "2 CPU cores", "ranks": 2}
     return replace(row, verdict=verdict, reason=LONG, test=test, **found)
 
 
@@ -100,7 +95,6 @@ def write_plot(folder: Path, scale: str, paper: str, name: str, test: str = "") 
     stem = folder / scale / paper / name
     stem.parent.mkdir(parents=True, exist_ok=True)
     stem.with_suffix(".csv").write_text("step,value\n1,0.5\n2,0.25\n")
-    stem.with_suffix(".png").write_bytes(PNG)
     stem.with_suffix(".svg").write_text(SVG)
     stem.with_suffix(".json").write_text(json.dumps({"schema": 1, "test": test}))
     return stem

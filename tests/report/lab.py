@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from reproductions.harness.statistics import mean_interval
-from reproductions.harness.verdicts import SCHEMA
+from reproductions.harness.runs.provenance import provenance
+from reproductions.harness.verdicts.intervals import mean_interval
+from reproductions.harness.verdicts.record import SCHEMA, Verdict
 from reproductions.report.records import Record
 
 EMPTY = Record(
@@ -36,18 +37,19 @@ def measured(number: int, samples: Sequence[float] | np.ndarray, **values: Any) 
 
 def row(record: Record) -> dict[str, Any]:
     """Return a record as a file of verdicts has it."""
-    shared = ("time", "commit", "paper", "scale", "workload", "verdict", "seeds", "hardware")
-    numbers = ("estimate", "confidence", "df")
-    interval = None if record.low is None else [record.low, record.high]
-    values = {name: getattr(record, name) for name in (*shared, *numbers)}
-    return values | {"id": record.claim, "interval": interval}
+    shared = ("time", "commit", "workload", "verdict", "seeds", "hardware", "estimate", "confidence", "df")
+    interval = None if record.low is None or record.high is None else (record.low, record.high)
+    values = {name: getattr(record, name) for name in shared}
+    return asdict(Verdict(record.claim, record.paper, record.scale, "test", interval=interval, **values))
 
 
 def write_results(folder: Path, records: Sequence[Record], schema: int = SCHEMA) -> Path:
     """Write records as the results folder of a session."""
     last = max(records, key=lambda record: record.time)
-    here = {"time": last.time, "commit": last.commit, "clean": last.clean}
+    here = provenance() | {"time": last.time, "commit": last.commit, "clean": last.clean}
     path = folder / last.scale / "verdicts.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"schema": schema, "provenance": here, "claims": [row(record) for record in records]}))
+    rows = [row(record) | {"session": last.time} for record in records]
+    document = {"schema": schema, "provenance": here, "sessions": {last.time: here}, "claims": rows}
+    path.write_text(json.dumps(document))
     return folder

@@ -1,25 +1,19 @@
-"""The site in a real browser: a headless Chromium of the machine, which is neither downloaded nor on the network."""
+"""The site of made results in a real browser."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from reproductions.report.cli import main
-from tests.report.generated import write_papers, write_results
+from reproductions.__main__ import main
+from reproductions.report.records import add
+from tests.report.browsing import WIDER, Browser, needed
+from tests.report.generated import verdicts, write_papers, write_plot, write_results, write_verdicts
+from tests.report.test_nights import week
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --disable-dev-shm-usage --hide-scrollbars"
-)
-pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver on the PATH")
+pytestmark = needed
 
 CONTRAST = """
 const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
@@ -40,75 +34,22 @@ return [...document.body.querySelectorAll("*")]
   .filter((e) => [...e.childNodes].some((node) => node.nodeType === 3 && node.data.trim()) && e.checkVisibility())
   .filter((e) => ratio(e) < 4.5).map((e) => `${e.tagName}.${e.className} ${e.textContent.slice(0, 40)}: ${ratio(e)}`);
 """
-WIDER = """
-return [...document.querySelectorAll("body *")].filter((e) => e.checkVisibility() && !e.closest("pre, blockquote, dd"))
-  .filter((e) => e.getBoundingClientRect().right > innerWidth + 1).map((e) => `${e.tagName}.${e.className}`);
-"""
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("browser")
     papers = write_papers(folder / "papers", claims=24)
-    results = write_results(folder / "results", papers, ("smoke", "small"))
-    assert main([str(results), "--papers", str(papers), "--site", str(folder / "site")]) == 0
+    results = write_results(folder / "results", papers)
+    write_verdicts(results, "small", verdicts(papers, "small")[::2])
+    write_plot(results, "small", "paper0", "figure2")
+    add(week(), folder / "history")
+    command = ["site", str(results), "--papers", str(papers), "--history", str(folder / "history")]
+    assert main([*command, "--to", str(folder / "site")]) == 0
     return folder / "site"
 
 
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in (*FLAGS.split(), f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    yield driver
-    driver.quit()
-
-
-@pytest.fixture
-def browser(chromium: Any) -> Iterator[Browser]:
-    yield Browser(chromium)
-    assert chromium.get_log("browser") == []
-
-
-class Browser:
-    """What a test does with a page."""
-
-    def __init__(self, driver: Any) -> None:
-        self.driver = driver
-        self.look()
-
-    def look(self, width: int = 1280, scheme: str = "light") -> None:
-        """Set the width of the window and the colours that the system asks for."""
-        screen = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
-        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
-        media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
-
-    def open(self, page: Path, address: str = "") -> None:
-        self.driver.get("about:blank")  # another fragment alone would not load the page anew
-        self.driver.get(page.as_uri() + address)
-        self.run(
-            "return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
-        )  # it is drawn
-
-    def run(self, script: str) -> Any:
-        return self.driver.execute_script(script)
-
-    def click(self, selector: str) -> None:
-        self.driver.find_element("css selector", selector).click()
-
-    def visible(self, selector: str) -> list[dict[str, str]]:
-        """Return the data attributes of the elements that are shown."""
-        return self.run(  # type: ignore[no-any-return]
-            f"return [...document.querySelectorAll({selector!r})].filter((e) => e.checkVisibility())"
-            ".map((e) => ({...e.dataset, id: e.id}))"
-        )
-
-
-@pytest.mark.parametrize("page", ["index.html", "paper0.html"])
+@pytest.mark.parametrize("page", ["index.html", "paper0.html", "history.html"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_nothing_overflows_and_everything_can_be_read(
@@ -121,13 +62,13 @@ def test_nothing_overflows_and_everything_can_be_read(
     assert browser.run(CONTRAST) == []
     brightness = browser.run("return getComputedStyle(document.body).backgroundColor")
     assert ("255" in brightness) == (scheme == "light")
-    assert all(browser.run("return [...document.images].map((e) => getComputedStyle(e.parentElement).backgroundColor"
-                           " === 'rgb(255, 255, 255)')"))  # fmt: skip
+    grounds = "return [...document.querySelectorAll('.paper-white')].map((e) => getComputedStyle(e).backgroundColor)"
+    assert set(browser.run(grounds)) <= {"rgb(255, 255, 255)"}
 
 
 def test_filters_on_the_overview_add_up(browser: Browser, site: Path) -> None:
     browser.open(site / "index.html")
-    assert len(browser.visible(".matrix .square[data-verdict]")) == 96
+    assert len(browser.visible(".matrix .square[data-verdict]")) == 48
     browser.click("input[value=deviates]")
     browser.click("input[value=erratum]")
     browser.click("input[value=small]")
@@ -137,10 +78,11 @@ def test_filters_on_the_overview_add_up(browser: Browser, site: Path) -> None:
     assert {(s["verdict"], s["scale"], s["paper"]) for s in shown} == {
         ("deviates", "small", "paper1"), ("erratum", "small", "paper1")
     }  # fmt: skip
-    assert browser.run("return document.getElementById('shown').value") == f"{len(shown)} of 96 verdicts"
+    assert browser.run("return document.getElementById('shown').value") == f"{len(shown)} of 48 claims"
     assert len(browser.visible(".matrix tbody")) == 1
     browser.click("button[type=reset]")
-    assert len(browser.visible(".matrix .square[data-verdict]")) == 96
+    browser.settle()
+    assert len(browser.visible(".matrix .square[data-verdict]")) == 48
 
 
 def test_a_filter_follows_to_the_page_of_a_paper_and_stays_after_a_reload(browser: Browser, site: Path) -> None:
@@ -150,28 +92,29 @@ def test_a_filter_follows_to_the_page_of_a_paper_and_stays_after_a_reload(browse
     browser.click(".matrix .paper a")
     assert browser.driver.current_url.endswith("paper0.html?verdict=trend&scale=smoke")
     for _ in range(2):
-        assert {(s["verdict"], s["scale"]) for s in browser.visible(".found")} == {("trend", "smoke")}
-        assert {plot["scale"] for plot in browser.visible("figure")} <= {"smoke"}
+        assert {(s["verdict"], s["scale"]) for s in browser.visible(".card")} == {("trend", "smoke")}
+        assert {plot["scale"] for plot in browser.visible("figure[data-plot]")} <= {"smoke"}
         assert all(browser.run("return [...document.querySelectorAll('aside a')].filter((e) => e.checkVisibility())"
                                ".map((e) => document.querySelector(e.hash).checkVisibility())"))  # fmt: skip
         browser.driver.refresh()
 
 
 def test_a_link_to_a_claim_shows_it_whatever_the_filter_says(browser: Browser, site: Path) -> None:
-    browser.open(site / "paper0.html", "?verdict=trend#paper0-claim21")  # it is reproduced
-    assert "paper0-claim21" in {card["id"] for card in browser.visible(".card")}
-    top = browser.run("return document.getElementById('paper0-claim21').getBoundingClientRect().top")
+    browser.open(site / "paper0.html", "?verdict=trend#paper0-claim22")  # it is reproduced
+    assert "paper0-claim22" in {card["id"] for card in browser.visible(".card")}
+    top = browser.run("return document.getElementById('paper0-claim22').getBoundingClientRect().top")
     assert 0 <= top < 800
-    assert browser.run("return document.querySelector('.outside').id") == "paper0-claim21"
-    browser.run("location.hash = 'paper0-claim1'")  # a trend
+    assert browser.run("return document.querySelector('.outside').id") == "paper0-claim22"
+    browser.run("location.hash = 'paper0-claim2'")  # a trend
     browser.run("return new Promise((done) => setTimeout(done, 100))")
     assert browser.run("return document.querySelector('.outside')") is None
-    assert "paper0-claim21" not in {card["id"] for card in browser.visible(".card")}
+    assert "paper0-claim22" not in {card["id"] for card in browser.visible(".card")}
 
 
 def test_a_square_leads_to_its_claim(browser: Browser, site: Path) -> None:
     browser.open(site / "index.html")
     browser.click("a[href$='paper1.html#paper1-claim9']")
+    browser.until("return document.querySelector(':target') !== null")  # a click does not wait for the page
     assert browser.run("return document.querySelector(':target').id") == "paper1-claim9"
 
 
@@ -196,3 +139,53 @@ def test_the_theme_is_chosen_and_remembered(browser: Browser, site: Path) -> Non
     assert browser.run(colour) != automatic
     browser.click("#theme")
     assert browser.run(colour) == automatic
+
+
+def test_the_summary_is_that_of_the_squares(browser: Browser, site: Path) -> None:
+    browser.open(site / "index.html")
+    cells = browser.run("return [...document.querySelectorAll('[data-summary] td')].map((e) => Number(e.textContent))")
+    drawn = browser.visible(".square[data-verdict=illustration]")
+    assert len(cells) == 2 * 8
+    assert sum(cells) == 48 - len(drawn)
+    assert drawn
+
+
+def test_the_evidence_of_other_scales_stands_under_the_headline(browser: Browser, site: Path) -> None:
+    browser.open(site / "paper0.html", "#paper0-claim2")
+    card = "document.getElementById('paper0-claim2')"
+    assert browser.run(f"return {card}.querySelector('details').open")
+    assert browser.run(f"return {card}.querySelector('.head .where').textContent").startswith("scale small")
+    others = browser.run(f"return [...{card}.querySelectorAll('.other')].map((e) => e.textContent.trim())")
+    assert len(others) == 1
+    assert "scale smoke" in others[0]
+
+
+def test_the_details_of_a_claim_are_folded_until_its_address_is_opened(browser: Browser, site: Path) -> None:
+    browser.open(site / "paper0.html", "#section-figure-1")
+    unfolded = "return [...document.querySelectorAll('details[open]')].map((e) => e.parentElement.id)"
+    assert browser.run(unfolded) == []
+    browser.open(site / "paper0.html", "#paper0-claim2")
+    assert browser.run(unfolded) == ["paper0-claim2"]
+
+
+HOSTILE = (
+    "<script>window.ran = 'inline'</script>"
+    "<script src='data:text/javascript,window.ran=1'></script>"
+    "<img src='missing.png' onerror='window.ran = 2'>"
+    "<iframe srcdoc='<script>parent.ran = 3</script>'></iframe>"
+    "<object data='data:text/html,<script>parent.ran = 4</script>'></object>"
+    "<a id='hostile' href='javascript:window.ran = 5'>x</a>"
+)
+
+
+def test_what_gets_into_a_page_does_not_run(chromium: Any, site: Path, tmp_path: Path) -> None:
+    page = tmp_path / "index.html"
+    text = (site / "index.html").read_text().replace("</main>", f"{HOSTILE}</main>")
+    for policy in (True, False):
+        page.write_text(text if policy else text.replace("Content-Security-Policy", "Nothing"))
+        browser = Browser(chromium)
+        browser.open(page)
+        browser.run("document.getElementById('hostile').click()")
+        browser.settle()
+        refused = [entry for entry in chromium.get_log("browser") if "Content Security Policy" in entry["message"]]
+        assert (browser.run("return window.ran === undefined"), len(refused) >= 6) == (policy, policy)

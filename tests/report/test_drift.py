@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reproductions.harness.statistics import mean_interval, p_moved, welch_difference
+from reproductions.harness.verdicts.intervals import mean_interval, p_moved, welch_difference
 from reproductions.report.drift import ALPHA, Change, replay
 from tests.report.lab import measured, night
 

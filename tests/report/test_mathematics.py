@@ -40,5 +40,12 @@ def test_nothing_of_a_claim_is_ever_markup(text: str) -> None:
     assert "<img" not in html
 
 
+@pytest.mark.parametrize("text", [r"\href{javascript:alert(1)}{x}", r"\class{card}{x}", r"\style{position: fixed}{x}"])
+def test_a_formula_takes_no_link_class_or_style(text: str) -> None:
+    html = str(with_formulas(text))
+    assert "<mi>x</mi>" in html or "<mtext>x</mtext>" in html
+    assert not re.search('(href|style|class)="(?!formula")', html)
+
+
 def test_a_text_without_formulas_is_as_it_was() -> None:
     assert with_formulas("alpha_1 <= 1") == "alpha_1 &lt;= 1"

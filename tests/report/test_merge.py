@@ -1,9 +1,10 @@
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from reproductions.harness.verdicts import Verdict
+from reproductions.harness.verdicts.record import Verdict
 from reproductions.report.errors import ReportError
 from reproductions.report.merge import Results, merge
 from reproductions.report.papers import load_papers
@@ -27,21 +28,61 @@ def merged(tmp_path: Path, papers: Path, *rows: Verdict, newest: bool = False) -
 
 
 def found(results: Results) -> list[tuple[str, str]]:
-    return [(r.verdict.verdict, r.verdict.time) for r in results.records if r.verdict.id == "paper0-claim0"]
+    """Return verdict and time of all evidence on the first claim, the headline first."""
+    first = results.findings[0]
+    return [(each.verdict.verdict, each.verdict.time) for each in (first.headline, *first.others)]
 
 
-def test_claims_without_a_record_are_not_run(tmp_path: Path, papers: Path, record: Verdict) -> None:
+def verdict_of(results: Results) -> tuple[str, list[str]]:
+    """Return the scale of the first claim's headline and its other verdicts."""
+    first = results.findings[0]
+    return first.headline.verdict.scale, [each.verdict.verdict for each in first.others]
+
+
+def test_a_claim_without_evidence_is_not_run(tmp_path: Path, papers: Path, record: Verdict) -> None:
     results = merged(tmp_path, papers, record, replace(record, scale="smoke"))
     assert results.scales == ("smoke", "small")
-    assert len(results.records) == 2 * 16
-    assert [r.verdict.verdict for r in results.records].count("not run") == 30
-    assert results.records[-1].verdict.reason == "no record at this scale"
-    assert results.records[-1].verdict.commit is None
+    assert len(results.findings) == 22
+    assert [finding.verdict for finding in results.findings].count("not run") == 21
+    assert results.findings[-1].headline.verdict.reason == "no session has tried it yet"
+    assert results.findings[-1].headline.verdict.commit is None
 
 
-def test_records_come_in_the_order_of_the_claims_file(papers: Path, results: Path) -> None:
-    ids = [r.verdict.id for r in merge([read_folder(results)], load_papers(papers)).records]
-    assert ids == [f"paper{p}-claim{c}" for p in range(2) for c in range(8)]
+@pytest.mark.parametrize(
+    ("verdicts_by_scale", "scale", "others"),
+    [
+        ({"smoke": "trend", "small": "deviates", "paper": "reproduced"}, "paper", ["deviates", "trend"]),
+        ({"smoke": "trend", "small": "deviates"}, "small", ["trend"]),
+        ({"smoke": "trend", "small": "inconclusive", "paper": "crashed"}, "smoke", ["inconclusive", "crashed"]),
+        ({"smoke": "not run", "small": "inconclusive", "paper": "not run"}, "small", []),
+        ({"smoke": "illustration", "small": "not run"}, "smoke", []),
+        ({"smoke": "not run", "small": "not run"}, "small", []),
+    ],
+)
+def test_the_headline_is_that_of_the_largest_scale_that_decided(
+    tmp_path: Path, papers: Path, record: Verdict, verdicts_by_scale: dict[str, str], scale: str, others: list[str]
+) -> None:
+    rows = [replace(record, scale=at, verdict=verdict) for at, verdict in verdicts_by_scale.items()]
+    assert verdict_of(merged(tmp_path, papers, *rows)) == (scale, others)
+
+
+def test_a_baseline_counts_where_there_is_no_other_verdict_of_its_scale(
+    tmp_path: Path, papers: Path, record: Verdict
+) -> None:
+    kept = replace(record, scale="smoke", verdict="trend")
+    write_verdicts(tmp_path / "results" / "baseline", "smoke", [kept, replace(kept, id="paper0-claim1")])
+    own = replace(kept, verdict="deviates", commit="b" * 40)  # contradicts it, and is that of this folder
+    write_verdicts(tmp_path / "results", "smoke", [own, replace(own, id="paper0-claim1", verdict="not run")])
+    results = merge([read_folder(tmp_path / "results")], load_papers(papers))
+    assert [finding.verdict for finding in results.findings[:2]] == ["deviates", "trend"]
+    shutil.rmtree(tmp_path / "results" / "smoke")
+    results = merge([read_folder(tmp_path / "results")], load_papers(papers))
+    assert [finding.verdict for finding in results.findings[:2]] == ["trend", "trend"]
+
+
+def test_claims_come_in_the_order_of_their_files(papers: Path, results: Path) -> None:
+    ids = [finding.claim.id for finding in merge([read_folder(results)], load_papers(papers)).findings]
+    assert ids == [f"paper{p}-claim{c}" for p in range(2) for c in range(11)]
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -67,7 +108,7 @@ def test_two_that_contradict_each_other_stop_the_report(
         merged(tmp_path, papers, *rows)
     results = merged(tmp_path, papers, *rows, newest=True)
     assert found(results) == [("deviates", NEW)]
-    assert results.records[0].replaced.startswith("reproduced at commit")
+    assert results.findings[0].headline.replaced.startswith("reproduced at commit")
 
 
 def test_other_data_are_another_record(tmp_path: Path, papers: Path, record: Verdict) -> None:
@@ -89,18 +130,19 @@ def test_a_crash_contradicts_a_verdict(tmp_path: Path, papers: Path, record: Ver
         merged(tmp_path, papers, record, crash)
 
 
-def test_a_claim_that_left_its_file_stays_in_the_report(tmp_path: Path, papers: Path, record: Verdict) -> None:
+def test_a_claim_that_left_its_file_leaves_the_report(tmp_path: Path, papers: Path, record: Verdict) -> None:
     rows = [replace(record, id="gone"), replace(record, id="elsewhere", paper="unknown")]
     results = merged(tmp_path, papers, *rows)
-    assert {"gone", "elsewhere"} <= {r.verdict.id for r in results.records}
-    assert [paper.name for paper in results.papers] == ["paper0", "paper1", "unbuilt", "unknown"]
+    assert not {"gone", "elsewhere"} & {finding.headline.verdict.id for finding in results.findings}
+    assert results.unknown == ("elsewhere", "gone")
+    assert [paper.name for paper in results.papers] == ["paper0", "paper1", "unbuilt"]
 
 
 def test_versions_are_those_of_the_session_that_decided(tmp_path: Path, papers: Path, record: Verdict) -> None:
     write_verdicts(tmp_path / "folder", "small", [record], versions={"torch": "9"})
-    assert read_folder(tmp_path / "folder").records[0].session["versions"] == {"torch": "9"}
+    assert read_folder(tmp_path / "folder").evidence[0].session["versions"] == {"torch": "9"}
     write_verdicts(tmp_path / "folder", "small", [record], commit="c" * 40)  # its session was overwritten
-    assert read_folder(tmp_path / "folder").records[0].session == {}
+    assert read_folder(tmp_path / "folder").evidence[0].session == {}
 
 
 def test_a_plot_comes_from_the_folder_that_was_decided_last(tmp_path: Path, papers: Path, record: Verdict) -> None:

@@ -3,7 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from reproductions.report.results import Plot
+from reproductions.harness.verdicts.claims import load_claims
+from reproductions.report.merge import Finding
+from reproductions.report.results import Evidence, Plot
 from reproductions.report.sections import place, section_of
 from tests.report.generated import verdicts
 
@@ -14,6 +16,9 @@ from tests.report.generated import verdicts
         ("Figure 4(a,b); Sec 6", "Figure 4", "Figures and tables"),
         ("Fig. 12, caption", "Figure 12", "Figures and tables"),
         ("Table 2", "Table 2", "Figures and tables"),
+        ("Table I", "Table I", "Figures and tables"),
+        ("Table II, Sec V-C", "Table II", "Figures and tables"),
+        ("Sec IV-A Impact of the quantization level", "Section IV-A", "Text"),
         ("Eq (5), Lemma 7", "Lemma 7", "Theorems and lemmas"),
         ("Thm 1", "Theorem 1", "Theorems and lemmas"),
         ("Corollary 2 and Appendix C", "Corollary 2", "Theorems and lemmas"),
@@ -54,5 +59,17 @@ def test_a_plot_finds_its_section(papers: Path, name: str, test: str, title: str
     rows = [replace(row, test="p/test_figures.py::test_a[x]") for row in rows[:3]] + [
         replace(rows[3], test="p/test_rates.py::test_rate[x]")
     ]
-    section = place(Plot("paper0", "smoke", name, test, {}), rows)
+    claims = load_claims(papers / "paper0" / "claims.yaml")
+    section = place(Plot("paper0", "smoke", name, test, {}), [Finding(claims[row.id], Evidence(row)) for row in rows])
     assert (section.title if section else None) == title
+
+
+def test_table_2_is_where_the_paper_prints_table_ii(papers: Path) -> None:
+    claims = load_claims(papers / "paper0" / "claims.yaml").values()
+    source = ["Table I, row 2", "Table II", "Section V-C"]
+    findings = [
+        Finding(claim.model_copy(update={"source": where}), Evidence(row))
+        for claim, where, row in zip(claims, source, verdicts(papers, "smoke"), strict=False)
+    ]
+    found = [place(Plot("paper0", "smoke", name, "", {}), findings) for name in ("table1", "table2", "table3")]
+    assert [section.title if section else None for section in found] == ["Table I", "Table II", None]

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from reproductions.report.cli import main
+from reproductions.__main__ import main
+from reproductions.report.site import POLICY
 from tests.harness.toy_session import ROOT
 from tests.report.generated import SVG, verdicts, write_papers, write_plot, write_results, write_verdicts
 
@@ -38,7 +39,7 @@ class Page(HTMLParser):
 @pytest.fixture
 def site(results: Path, papers: Path, tmp_path: Path) -> Path:
     write_plot(results, "smoke", "paper0", "sensitivity")
-    assert main([str(results), "--papers", str(papers), "--site", str(tmp_path / "site")]) == 0
+    assert main(["site", str(results), "--papers", str(papers), "--to", str(tmp_path / "site")]) == 0
     return tmp_path / "site"
 
 
@@ -53,6 +54,12 @@ def test_the_site_has_a_page_a_paper_and_all_that_they_need(site: Path) -> None:
             assert not anchor or anchor in pages[target or name].ids, link
 
 
+def test_every_page_says_what_it_may_load(site: Path) -> None:
+    for path in site.glob("*.html"):
+        head = path.read_text().split("<title>")[0]
+        assert f'<meta http-equiv="Content-Security-Policy" content="{POLICY.replace(chr(39), "&#39;")}">' in head
+
+
 def test_nothing_comes_from_the_network(site: Path) -> None:
     for path in site.glob("*.*"):
         assert not re.findall(r"(?:src|href|url\(|import)[=\"'( ]*(?:https?:)?//", path.read_text()), path
@@ -60,8 +67,8 @@ def test_nothing_comes_from_the_network(site: Path) -> None:
 
 def test_the_overview_has_a_square_for_each_verdict(site: Path) -> None:
     text = (site / "index.html").read_text()
-    assert len(re.findall(r'class="square[^>]*data-verdict', text)) == 16
-    assert "nothing here was trained in a paper's own" in " ".join(text.split())
+    assert len(re.findall(r'class="square[^>]*data-verdict', text)) == 22
+    assert "Nothing here was trained in a paper's own setting" in " ".join(text.split())
     assert "Nobody, “Later”" in text
 
 
@@ -83,23 +90,24 @@ def test_a_card_says_what_is_printed_found_and_run(site: Path) -> None:
 def test_plots_stand_in_their_section_with_their_numbers(site: Path) -> None:
     text = (site / "paper0.html").read_text()
     figure1 = text[text.index('id="section-figure-1"') : text.index('id="section-figure-2"')]
-    assert 'src="figures/smoke/paper0/figure1.svg"' in figure1
-    assert 'href="figures/smoke/paper0/figure1.png" download' in figure1
+    assert (
+        'src="figures/smoke/paper0/figure1.svg" alt="figure1, reproduced at scale smoke" width="300" height="200"'
+        in figure1
+    )
     assert 'href="figures/smoke/paper0/figure1.csv" download' in figure1
     assert "figures/smoke/paper0/sensitivity.svg" in text[text.index('id="section-other-plots"') :]
     assert (site / "figures/smoke/paper0/figure1.svg").read_text() == SVG
 
 
 def test_what_makes_a_record_doubtful_is_said(tmp_path: Path, papers: Path) -> None:
-    row = replace(verdicts(papers, "small")[3], tolerance="+-9", reason="known: too few epochs", erratum="it is 2")
-    newer = replace(row, verdict="reproduced", commit="b" * 40, time="2031")
+    row = verdicts(papers, "small")[0]
+    newer = replace(row, verdict="deviates", reason="known: too few epochs", commit="b" * 40, time="2031")
     write_verdicts(tmp_path / "one", "small", [row])
     write_verdicts(tmp_path / "two", "small", [newer], commit="b" * 40, time="2031", clean=False)
     folders = [str(tmp_path / "one"), str(tmp_path / "two"), "--papers", str(papers), "--prefer", "newest"]
-    assert main([*folders, "--site", str(tmp_path / "site")]) == 0
+    assert main(["site", *folders, "--to", str(tmp_path / "site")]) == 0
     text = " ".join((tmp_path / "site" / "paper0.html").read_text().split())
-    assert "An earlier record said deviates at commit aaaaaaa; the newest was preferred." in text
-    assert "changed its tolerance, erratum; decided with tolerance +-9." in text
+    assert "An earlier record said reproduced at commit aaaaaaa; the newest was preferred." in text
     assert "commit bbbbbbb, with uncommitted changes" in text
     assert "Cause</span> too few epochs" in text
 
@@ -108,15 +116,15 @@ def test_a_site_of_full_size_has_pages_below_a_megabyte(tmp_path: Path) -> None:
     papers = write_papers(tmp_path / "papers", papers=5, claims=66)
     results = write_results(tmp_path / "results", papers, ("smoke", "small", "paper"), plots=34)
     assert len(list(results.glob("*/*/*.svg"))) == 510
-    assert main([str(results), "--papers", str(papers), "--site", str(tmp_path / "site")]) == 0
+    assert main(["site", str(results), "--papers", str(papers), "--to", str(tmp_path / "site")]) == 0
     sizes = {path.name: path.stat().st_size for path in (tmp_path / "site").glob("*.*")}
-    assert len(sizes) == 8
+    assert len(sizes) == 9
     assert max(sizes.values()) < 1_000_000, sizes
 
 
 def test_the_module_is_the_command(results: Path, papers: Path) -> None:
-    command = [sys.executable, "-m", "reproductions.report", str(results), "--papers", str(papers)]
+    command = [sys.executable, "-m", "reproductions", "table", str(results), "--papers", str(papers)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
-    assert "3 reproduced" in done.stdout
-    done = subprocess.run([*command, "--help"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
+    assert "2 reproduced" in done.stdout
+    done = subprocess.run([*command[:3], "--help"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
     assert "two folders as one" in done.stdout

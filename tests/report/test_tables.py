@@ -1,111 +1,103 @@
 import csv
 import io
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from reproductions.report.cli import main
-from reproductions.report.markdown import BEGIN, END
-from reproductions.report.tables import latex
+from reproductions.__main__ import main
+from reproductions.harness.verdicts.record import VERDICTS
+from tests.harness.toy_session import ROOT
 from tests.report.generated import verdicts, write_verdicts
 
 
-def tabulate(results: Path, papers: Path, *more: str) -> int:
-    return main([str(results), "--papers", str(papers), *more])
+@pytest.fixture(autouse=True)
+def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")  # xdist makes its workers narrow
+
+
+def table(results: Path, papers: Path, *more: str) -> int:
+    return main(["table", str(results), "--papers", str(papers), *more])
 
 
 def test_the_terminal_table_has_every_claim(results: Path, papers: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert tabulate(results, papers) == 0
+    assert table(results, papers) == 0
     printed = capsys.readouterr().out
-    assert all(f"paper{p}-claim{c}" in printed for p in range(2) for c in range(8))
-    assert "3 reproduced, 3 trend, 2 erratum, 2 deviates, 2 inconclusive, 2 not run, 2 crashed" in printed
+    assert all(f"paper{p}-claim{c}" in printed for p in range(2) for c in range(11))
+    assert ", ".join(f"2 {verdict}" for verdict in VERDICTS) in printed
 
 
-def test_the_csv_has_every_field_of_every_record(results: Path, papers: Path, tmp_path: Path) -> None:
-    assert tabulate(results, papers, "--csv", str(tmp_path / "t.csv")) == 0
+def test_the_csv_has_every_field_of_every_verdict(results: Path, papers: Path, tmp_path: Path) -> None:
+    write_verdicts(results, "small", verdicts(papers, "small")[:1])
+    assert table(results, papers, "--csv", str(tmp_path / "t.csv")) == 0
     rows = list(csv.DictReader(io.StringIO((tmp_path / "t.csv").read_text())))
-    assert len(rows) == 16
+    assert len(rows) == 23
+    assert [(row["scale"], row["headline"]) for row in rows[:2]] == [("small", "True"), ("smoke", "False")]
     assert rows[0]["quote"].startswith(r"we choose $\tau")
     assert (rows[0]["low"], rows[0]["high"], rows[0]["seeds"]) == ("1.4", "1.55", "3")
 
 
-def test_latex_is_escaped_and_balanced(results: Path, papers: Path, tmp_path: Path) -> None:
-    assert tabulate(results, papers, "--latex", str(tmp_path / "t.tex")) == 0
+def test_latex_is_escaped_and_has_a_row_a_claim(results: Path, papers: Path, tmp_path: Path) -> None:
+    write_verdicts(results, "small", [replace(verdicts(papers, "small")[0], found="50 % of a_b & more")])
+    assert table(results, papers, "--latex", str(tmp_path / "t.tex")) == 0
     text = (tmp_path / "t.tex").read_text()
-    rows = [
-        line for line in text.splitlines() if line.endswith(r"\\") and "claim" not in line and "multicolumn" not in line
-    ]
+    rows = [line for line in text.splitlines() if line.startswith("paper")]
+    assert len(rows) == 22
     assert all(len(re.findall(r"(?<!\\)&", row)) == 5 for row in rows)
     assert text.count("{") - text.count(r"\{") == text.count("}") - text.count(r"\}")
-    assert r"Author \& Other" in text
     assert text.count("\\begin{longtable}") == text.count("\\end{longtable}") == 1
-    assert latex(r"50 % of a_b^2 & \x [0, 1]") == r"50 \% of a\_b\textasciicircum{}2 \& \textbackslash{}x {[}0, 1{]}"
+    assert r"reproduced, with a misprint \\" in text
+    assert r"50 \% of a\_b \& more [1.4, 1.55]" in text
 
 
-def test_markdown_pages_count_show_and_link(results: Path, papers: Path) -> None:
-    assert tabulate(results, papers, "--markdown", str(results)) == 0
-    page = (results / "paper0.md").read_text()
-    assert page.startswith("# Author & Other, “On paper0”")
-    assert "2 reproduced, 1 trend, 1 erratum, 1 deviates, 1 inconclusive, 1 not run, 1 crashed." in page
-    rows = [line for line in page.splitlines() if line.startswith("| `paper0")]
-    assert len(rows) == 8
-    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {8}
-    links = re.findall(r"\]\(([^)]+)\)", page)
-    assert links
-    assert all((results / link).exists() for link in links)
-    assert not (results / "unbuilt.md").exists()
-
-
-def test_a_number_of_a_run_that_crashed_or_was_not_made_has_no_data(results: Path, papers: Path) -> None:
-    tabulate(results, papers, "--markdown", str(results))
-    page = (results / "paper0.md").read_text()
-    assert [row.split(" | ")[-1] for row in page.splitlines() if "crashed | " in row] == [
-        " |"
-    ] or "crashed |  |" in page
-
-
-def test_the_readme_table_is_renewed_between_its_markers(results: Path, papers: Path, tmp_path: Path) -> None:
-    readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    assert tabulate(results, papers, "--readme", str(readme), "--markdown", str(results)) == 0
-    text = readme.read_text()
-    assert text.startswith(f"before\n{BEGIN}\n| paper | name | scale | reproduced |")
-    assert text.endswith(f"|\n{END}\nafter\n")
-    assert "old" not in text
-    assert "| [Author & Other, “On paper0”](results/paper0.md) | `paper0` | smoke | 2 | 1 | 1 | 1 | 1 | 1 | 1 |" in text
-    assert "| Nobody, “Later” | `unbuilt` | not built yet |" in text
-    tabulate(results, papers, "--readme", str(readme), "--markdown", str(results))
-    assert readme.read_text() == text
-
-
-@pytest.mark.parametrize("text", ["no markers", f"{END} {BEGIN}", f"{BEGIN} {BEGIN} {END}"])
-def test_a_readme_without_its_markers_stays_as_it_is(
-    results: Path, papers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
+def test_no_cell_is_computed_or_obeyed(
+    results: Path, papers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    readme = tmp_path / "README.md"
-    readme.write_text(text)
-    assert tabulate(results, papers, "--readme", str(readme)) == 2
-    assert "once and in this order" in capsys.readouterr().err
-    assert readme.read_text() == text
+    row = replace(verdicts(papers, "small")[0], found="=1+1", reason="@SUM(1)", hardware="-0.5", interval=None)
+    write_verdicts(results, "small", [row, replace(verdicts(papers, "small")[1], found="a\x1b[31mb\x00c\u202ed")])
+    assert table(results, papers, "--csv", str(tmp_path / "t.csv"), "--latex", str(tmp_path / "t.tex")) == 0
+    first = next(csv.DictReader(io.StringIO((tmp_path / "t.csv").read_text())))
+    assert (first["found"], first["reason"], first["hardware"]) == ("'=1+1", "'@SUM(1)", "-0.5")
+    for text in (capsys.readouterr().out, (tmp_path / "t.tex").read_text()):
+        assert "31mbcd" in text
+        assert not set(text) & set("\x00\x1b\u202e")
 
 
 def test_only_the_scales_asked_for_are_reported(
     results: Path, papers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_verdicts(results, "small", verdicts(papers, "small")[:1])
-    assert tabulate(results, papers, "--scale", "small") == 0
-    assert "1 reproduced, 15 not run" in capsys.readouterr().out
-    assert tabulate(results, papers, "--scale", "paper") == 2
+    assert table(results, papers, "--scale", "small") == 0
+    assert "1 reproduced, 21 not run" in capsys.readouterr().out
+    assert table(results, papers, "--scale", "paper") == 2
     assert "it has no paper/verdicts.json" in capsys.readouterr().err
 
 
 def test_several_folders_are_one_table(
     results: Path, papers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    other = [replace(row, time="2031", commit="b" * 40) for row in verdicts(papers, "small")]
-    write_verdicts(tmp_path / "other", "small", other, commit="b" * 40, time="2031")
-    assert main([str(results), str(tmp_path / "other"), "--papers", str(papers)]) == 0
-    printed = capsys.readouterr().out
-    assert "6 reproduced" in printed
+    other = [replace(row, time="2031", commit="b" * 40) for row in verdicts(papers, "paper")]
+    write_verdicts(tmp_path / "other", "paper", other, commit="b" * 40, time="2031")
+    assert main(["table", str(results), str(tmp_path / "other"), "--papers", str(papers)]) == 0
+    assert re.search(r"paper0-claim0 .* paper ", capsys.readouterr().out)
+
+
+def test_a_claim_that_no_claims_file_has_is_left_out_and_named(
+    results: Path, papers: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_verdicts(results, "small", [replace(verdicts(papers, "small")[0], id="gone")])
+    assert table(results, papers) == 0
+    printed = capsys.readouterr()
+    said = "left out, as no claims file has them: gone; --papers names the folder of one\n"
+    assert printed.err == said
+    assert "gone" not in printed.out
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(results: Path, papers: Path) -> None:
+    command = f"{sys.executable} -m reproductions table {results} --papers {papers} | head -n 1"
+    done = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.startswith("claim")
+    assert done.stderr == ""

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
+from reproductions.__main__ import main, parser
 from reproductions.report import issues
 from reproductions.report.records import add, read
+from tests.harness.installed import PROJECT
 from tests.report.lab import night
 
 ROOT = Path(__file__).parents[2]
@@ -43,6 +45,8 @@ def test_what_a_step_runs_exists(command):
         assert os.access(ROOT / script, os.X_OK), script
     for module in re.findall(r"-m (reproductions\S*)", command):
         assert importlib.util.find_spec(module), module
+    for line in re.findall(r"bin/reproductions (.*?)(?: \||$)", command, re.MULTILINE):
+        assert parser().parse_args(line.split()).run
     for folder in re.findall(r'pytest "?(\w+/)', command):
         assert (ROOT / folder).is_dir()
 
@@ -53,15 +57,52 @@ def test_scripts_are_valid_shell(script):
     assert os.access(script, os.X_OK)
 
 
-def test_the_nightly_matrix_is_all_papers():
-    papers = {path.parent.name for path in (ROOT / "reproductions").glob("*/claims.yaml")}
-    matrix = load(ROOT / ".github" / "workflows" / "nightly.yml")["jobs"]["reproduce"]["strategy"]["matrix"]
-    assert set(matrix["paper"]) == papers
+def steps() -> list[dict[str, Any]]:
+    return [step for path in WORKFLOWS for job in load(path)["jobs"].values() for step in job["steps"]]
+
+
+def test_a_night_is_one_job_on_one_runner_that_ends_before_the_next():
+    jobs = load(ROOT / ".github" / "workflows" / "nightly.yml")["jobs"]
+    assert [name for name, job in jobs.items() if "self-hosted" in job["runs-on"]] == ["reproduce"]
+    assert "strategy" not in jobs["reproduce"]
+    (command,) = [step["run"] for step in jobs["reproduce"]["steps"] if "--time-limit" in step.get("run", "")]
+    limit = 60 * int(re.findall(r"pytest reproductions/ .*--time-limit (\d+)h", command)[0])
+    assert limit + 60 < jobs["reproduce"]["timeout-minutes"] < 720
+    assert all(job["timeout-minutes"] < 720 for job in jobs.values())
+
+
+def test_the_site_of_a_night_has_its_history_with_this_night_in_it():
+    lines = re.findall(r"bin/reproductions (.*)", "\n".join(commands()))
+    (site,) = [line for line in lines if line.startswith("site ")]
+    (added,) = [line for line in lines if line.startswith("history add ")]
+    history = parser().parse_args(site.split()).history
+    assert history == parser().parse_args(added.split()).history
+    assert lines.index(added) < lines.index(site)
+
+
+def test_actions_are_pinned_and_keep_no_credentials():
+    for step in steps():
+        if "uses" in step:
+            assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", step["uses"]), step
+            assert "checkout" not in step["uses"] or step["with"]["persist-credentials"] is False
+
+
+def test_only_the_report_may_write():
+    for path in WORKFLOWS:
+        workflow = load(path)
+        assert set(workflow["permissions"].values()) <= {"read"}
+        for name, job in workflow["jobs"].items():
+            assert name == "report" or set(job.get("permissions", {}).values()) <= {"read"}
 
 
 def test_ci_runs_the_python_versions_that_the_readme_names():
     matrix = load(ROOT / ".github" / "workflows" / "ci.yml")["jobs"]["cpu"]["strategy"]["matrix"]
-    assert "Python " + " or ".join(matrix["python"]) in (ROOT / "README.md").read_text()
+    versions = matrix["python"]
+    assert f"Python {versions[0]} to {versions[-1]} on Linux" in (ROOT / "README.md").read_text()
+    named = [name.rpartition(" :: ")[2] for name in PROJECT["classifiers"] if " :: 3." in name]
+    assert named == versions
+    assert PROJECT["requires-python"] == f">={versions[0]}"
+    assert f"py3{{{','.join(version[2:] for version in versions)}}}" in (ROOT / "tox.ini").read_text()
 
 
 # ------------------------------------------------------------------------------------------------------------- issues
@@ -100,30 +141,30 @@ def test_one_issue_a_changed_verdict_and_not_two(tmp_path, gh):
     add([night(0, estimate=1.0), night(0, claim="other"), night(1, estimate=2.0, verdict="deviates")], history)
     add([night(1, claim="other", verdict="not run")], history)
     for _ in range(2):
-        assert issues.main(["--history", str(history)]) == 0
+        assert issues.run(history, None) == 0
     (issue,) = opened(gh)
     assert issue["--title"] == "toy-number at smoke scale: reproduced, now deviates"
     assert "`1111111111`" in issue["--body"]
     add([night(2, verdict="deviates")], history)
-    assert issues.main(["--history", str(history), "--since", "0000"]) == 0
+    assert issues.run(history, "0000") == 0
     assert len(opened(gh)) == 1
     add([night(3)], history)  # another change
-    assert issues.main(["--history", str(history)]) == 0
+    assert issues.run(history, None) == 0
     assert len(opened(gh)) == 2
 
 
 def test_a_gh_that_fails_is_one_sentence(tmp_path, monkeypatch, capsys):
     add([night(0), night(1, verdict="deviates")], tmp_path / "history")
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert issues.main(["--history", str(tmp_path / "history")]) == 2
+    assert main(["history", "issues", "--history", str(tmp_path / "history")]) == 2
     assert "no issue can be opened: " in capsys.readouterr().err
 
 
 def test_nothing_to_open_asks_nobody(tmp_path, monkeypatch, capsys):
     add([night(0), night(1)], tmp_path / "history")
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert issues.main(["--history", str(tmp_path / "history")]) == 0
-    assert issues.main(["--history", str(tmp_path / "nothing")]) == 2
+    assert main(["history", "issues", "--history", str(tmp_path / "history")]) == 0
+    assert main(["history", "issues", "--history", str(tmp_path / "nothing")]) == 2
     assert "holds no history" in capsys.readouterr().err
 
 

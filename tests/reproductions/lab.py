@@ -2,30 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+import functools
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 import pandas as pd
 import pytest
 
 import reproductions
-from reproductions.harness.claims import load_claims
-from reproductions.harness.context import Context
-from reproductions.harness.experiment import Experiment
-from reproductions.harness.provenance import provenance
-from reproductions.harness.runner import Runner
-from reproductions.harness.settings import Settings
-from reproductions.harness.store import Run
-from reproductions.harness.training import Training
-from reproductions.harness.verdicts import Decider, Verdict, open_verdict
+from reproductions.experiments.training import Training
+from reproductions.harness.runs.context import Context
+from reproductions.harness.runs.experiment import Experiment
+from reproductions.harness.runs.labelled import Label, Runs
+from reproductions.harness.runs.provenance import provenance
+from reproductions.harness.runs.runner import Runner
+from reproductions.harness.runs.settings import Settings
+from reproductions.harness.runs.store import Run
+from reproductions.harness.verdicts.claims import load_claims
+from reproductions.harness.verdicts.record import Verdict, open_verdict
+from reproductions.harness.verdicts.verdict import Decider
 
 E = TypeVar("E", bound=Experiment)
 Frame = dict[Hashable, list[Any]]
 
 
-def simulate(experiments: Iterable[Experiment], data: Path | None = None) -> list[Run]:
-    """Run experiments in this process."""
+@overload
+def simulate(experiments: Iterable[Experiment], data: Path | None = None) -> list[Run]: ...
+
+
+@overload
+def simulate(experiments: Mapping[Label, Sequence[Experiment]], data: Path | None = None) -> Runs: ...
+
+
+def simulate(
+    experiments: Iterable[Experiment] | Mapping[Label, Sequence[Experiment]], data: Path | None = None
+) -> list[Run] | Runs:
+    """Run experiments in this process; labelled ones give labelled runs."""
+    if isinstance(experiments, Mapping):
+        return Runs({label: simulate(group, data) for label, group in experiments.items()})
     runs = []
     for experiment in experiments:
         context = Context(data=data)
@@ -47,10 +63,35 @@ def on_ranks(ranks: int, experiments: Sequence[Experiment], results: Path) -> li
     return [frame.sort_values(["step", "metric"]).to_dict("list") for frame in kept]
 
 
-def swapped(settings: Settings, experiments: Sequence[E], wrong: Callable[[E], Experiment]) -> list[Run]:
-    """Return the runs, over ranks, of what `wrong` makes of the experiments, under the names of the right ones."""
-    made = Runner(settings).run([wrong(experiment) for experiment in experiments])
-    return [Run(right, run.frame, run.provenance) for right, run in zip(experiments, made, strict=True)]
+@overload
+def swapped(experiments: Sequence[E], wrong: Callable[[E], Experiment]) -> list[Run]: ...
+
+
+@overload
+def swapped(experiments: Mapping[Label, Sequence[E]], wrong: Callable[[E], Experiment]) -> Runs: ...
+
+
+def swapped(
+    experiments: Sequence[E] | Mapping[Label, Sequence[E]], wrong: Callable[[E], Experiment]
+) -> list[Run] | Runs:
+    """Return the runs of what `wrong` makes of the experiments, under the names of the right ones.
+
+    Labelled experiments give labelled runs. What is wrong has to be in the value of an experiment, by which runs are
+    remembered: several tests share them.
+    """
+    if isinstance(experiments, Mapping):
+        return Runs({label: swapped(group, wrong) for label, group in experiments.items()})
+    return [replace(_remembered(wrong(right)), experiment=right) for right in experiments]
+
+
+def remembered(experiments: Mapping[Label, Sequence[Experiment]]) -> Runs:
+    """Return the runs of experiments as `simulate` does, each made once in a session; see `swapped`."""
+    return swapped(experiments, lambda experiment: experiment)
+
+
+@functools.cache
+def _remembered(experiment: Experiment) -> Run:
+    return simulate([experiment])[0]
 
 
 def decider(claim_id: str) -> Decider:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 from algorithms.streams import stream
-from reproductions.workloads import Cifar10, DataError
+from reproductions.workloads import Cifar10, DataError, cifar_files
 from reproductions.workloads.cifar10 import CropAndFlip
 from reproductions.workloads.resnet import CNTK_BN_MOMENTUM, ResNet
 from reproductions.workloads.vgg import Vgg
@@ -215,10 +216,50 @@ def test_a_damaged_official_file_is_named(tmp_path: Path) -> None:
         PLAIN.checksum(tmp_path)
 
 
+class Hostile:
+    """What makes a file when it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.mark,)
+
+
+def test_an_official_file_runs_no_code(official_data: Path, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    (official_data / "cifar-10-batches-py" / "data_batch_1").write_bytes(pickle.dumps({"data": Hostile(mark)}))
+    with pytest.raises(DataError, match=r"data_batch_1 is missing or damaged: .*it asks for "):
+        PLAIN.load(official_data)
+    assert not mark.exists()
+
+
+def test_an_official_file_is_read_once(official_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, names = Path.read_bytes, list[str]()
+    monkeypatch.setattr(Path, "read_bytes", lambda path: names.append(path.name) or read(path))
+    cifar_files.read(cifar_files.locate(official_data), None, None)
+    assert sorted(names) == [*(f"data_batch_{k}" for k in range(1, 6)), "test_batch"]
+
+
+@pytest.mark.parametrize("labels", [[None, 1], [0, 10], [0, -1], ["0", "1"]])
+def test_a_label_that_is_none_is_named(
+    tmp_path: Path, pixels: np.ndarray, write_parquet: Callable[..., None], labels: list[object]
+) -> None:
+    from pyarrow import array, parquet
+
+    for split in ("train", "test"):
+        path = tmp_path / "cifar10" / f"{split}-00000-of-00001.parquet"
+        write_parquet(path, pixels[:2])
+        table = parquet.read_table(path)
+        parquet.write_table(table.set_column(1, "label", array(labels)), path)
+    with pytest.raises(DataError, match=r"train.* its labels are not whole numbers from 0 to 9"):
+        PLAIN.load(tmp_path)
+
+
 def test_real_data_are_what_their_readme_says(train: Callable, real_data: Path) -> None:
     workload = Cifar10(ResNet(8, 8, bn_momentum=0.1), train_size=400, test_size=200)
     task = workload.load(real_data)
-    assert task.label == "cifar10-jpeg75"
+    assert task.label == "cifar10"
     assert set(task.train.labels) == set(range(10))
     model, losses = train(task, 40, 0.1, 60)
     assert np.mean(losses[-10:]) < np.mean(losses[:10]) - 0.1

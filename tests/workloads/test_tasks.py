@@ -82,6 +82,20 @@ def test_evaluation_changes_nothing(task: Task) -> None:
     assert task.evaluate(model) == values
 
 
+def test_parts_of_the_training_set_add_up_to_it(task: Task) -> None:
+    model, n = task.model(), 2
+    sizes = [len(range(task.train_size)[part::n]) for part in range(n)]
+    losses = [task.training_loss(model, slice(part, None, n)) for part in range(n)]
+    if task.label.startswith("digits"):  # of sentences, words are counted
+        assert np.average(losses, weights=sizes) == pytest.approx(task.training_loss(model))
+    assert min(losses) <= task.training_loss(model) <= max(losses)
+
+
+def test_sentences_have_no_classes() -> None:
+    with pytest.raises(ValueError, match="has sentences, which have no classes to sort them by"):
+        SlotGrammar().load(None).sorted_by_class()
+
+
 @pytest.mark.parametrize(
     ("workload", "rate", "steps"),
     [

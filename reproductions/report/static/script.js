@@ -1,5 +1,5 @@
 "use strict";
-// Filters and the theme. Without this script every verdict is shown, in the colours that the system asks for.
+// Filters and the theme. Without this script every claim is shown, in the colours that the system asks for.
 
 const NAMES = ["verdict", "scale", "paper"];
 const THEMES = ["auto", "light", "dark"];
@@ -34,12 +34,13 @@ function apply(form) {
   for (const item of items) {
     const match = matches(item, filter);
     count += match;
-    item.hidden = !match;
+    item.classList.toggle("outside", !match && item === target);
+    item.hidden = !match && item !== target;
   }
-  const card = target && target.matches(".card") ? target : null;
-  const outside = card !== null && !card.querySelector("[data-verdict]:not([hidden])");
-  if (outside) for (const item of card.querySelectorAll("[data-verdict]")) item.hidden = false;
-  for (const other of document.querySelectorAll(".card")) other.classList.toggle("outside", outside && other === card);
+  if (target?.matches(".card")) target.querySelector("details").open = true;
+  for (const fold of document.querySelectorAll(".fold")) {
+    fold.open = fold.contains(target) || filter.verdict.includes("not run") && fold.querySelector("[data-verdict]") !== null;
+  }
   for (const plot of document.querySelectorAll("[data-plot]")) plot.hidden = !matches(plot, filter);
   for (const group of document.querySelectorAll("[data-group]")) {
     group.hidden = group !== target && !group.querySelector("[data-verdict]:not([hidden])");
@@ -47,8 +48,8 @@ function apply(form) {
   for (const link of document.querySelectorAll("aside a")) {
     link.parentElement.hidden = document.getElementById(link.hash.slice(1)).hidden;
   }
-  document.getElementById("shown").value = `${count} of ${items.length} verdicts`;
-  document.getElementById("nothing").hidden = count > 0 || outside;
+  document.getElementById("shown").value = `${count} of ${items.length} claims`;
+  document.getElementById("nothing").hidden = count > 0 || document.querySelector(".outside") !== null;
   keep(filter);
 }
 
@@ -70,6 +71,7 @@ function start() {
     setTheme(THEMES[(THEMES.indexOf(remembered()) + 1) % THEMES.length]);
     label();
   });
+  if (!form) return;  // the history has nothing to filter
   const query = new URLSearchParams(location.search);
   for (const box of form.elements) if (box.name) box.checked = query.getAll(box.name).includes(box.value);
   form.hidden = false;

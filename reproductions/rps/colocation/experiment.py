@@ -11,8 +11,8 @@ import pandas as pd
 
 from algorithms.network import Delivered, Trace
 from algorithms.streams import stream
-from reproductions.harness.context import Context
-from reproductions.harness.experiment import Experiment
+from reproductions.harness.runs.context import Context
+from reproductions.harness.runs.experiment import Experiment, Placement
 from reproductions.rps.colocation.ports import AT_HOST, LEARNING, WEB
 from reproductions.rps.colocation.simulation import Fabric, Messages, Outcome, simulate
 from reproductions.rps.colocation.traffic import PHASES, Learning, Web
@@ -66,7 +66,7 @@ class Colocation(Experiment):
         What is simulated, how often, and the key of all draws.
     """
 
-    solo: ClassVar[bool] = True
+    placement: ClassVar[Placement] = Placement.ALONE
     scene: Scene
     rounds: int
     seed: int

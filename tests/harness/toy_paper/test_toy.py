@@ -2,18 +2,18 @@ import os
 import sys
 
 from reproductions.harness.plugin import decides
-from reproductions.harness.statistics import within
+from reproductions.harness.verdicts.statistics import within
 from tests.harness.toy_experiments import Toy
 
 MARKS = os.environ["TOY_MARKS"]
 
 
 def experiments(settings):
-    return [Toy(MARKS, 1.0, seed) for seed in range(settings.seeds)]
+    return {"toy": [Toy(MARKS, 1.0, seed) for seed in range(settings.seeds)]}
 
 
 def losses(runs):
-    return [run.final("loss") for run in runs]
+    return runs.final("loss", "toy")
 
 
 @decides("toy-number", "toy-order", "toy-deviates", "toy-known", "toy-outdated")
@@ -34,7 +34,7 @@ def test_missing(claim):
 
 @decides("toy-few")
 def test_few(claim, runs):
-    claim.decide(within(losses(runs)[:2], 0.9, 1.1), runs=runs[:2])
+    claim.decide(within(losses(runs)[:2], 0.9, 1.1), runs=runs["toy"][:2])
 
 
 @decides("toy-broken")
@@ -44,7 +44,7 @@ def test_broken(claim, run):
 
 @decides("toy-vanished")
 def test_vanished(claim, runs):
-    runs[0].final("accuracy")
+    runs.all[0].final("accuracy")
 
 
 @decides("toy-undecided")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from algorithms.streams import stream
-from reproductions.clustersgd import kicks, wells
-from reproductions.clustersgd.points import MIDEXT_COMMON, approach_bound, midext_bound
+from reproductions.clustersgd import two_camps, wells
+from reproductions.clustersgd.midpoints import MIDEXT_COMMON, approach_bound, midext_bound
 from reproductions.clustersgd.schedules import Hears, alone
 from reproductions.clustersgd.skewed import camps, midrange, skewed
 
@@ -18,7 +18,7 @@ def test_camps_by_hand():
     # three values, two camps {1, 2} and {2, 3}: they differ by 1/2 if exactly one outer value is 1
     p = 0.2
     assert camps(3, p) == pytest.approx(2 * p * (1 - p) / 4)
-    assert sum(kicks.kicked(3)) == pytest.approx(2 / 4)
+    assert sum(two_camps.kicked(3)) == pytest.approx(2 / 4)
 
 
 @pytest.mark.parametrize("n", [2, 3, 6])
@@ -34,9 +34,9 @@ def test_midrange_by_enumeration(n):
 def test_bias_of_simulated_runs():
     n, p, T = 25, 0.03, 60
     rare = stream(1, "clustersgd/rare").random((n, T + 1, 1)) < p
-    values = kicks.iterates(kicks.descend(n, n, rare - p, Hears((alone(n),)), start=-0.2), T)
+    values = two_camps.iterates(two_camps.descend(n, n, rare - p, Hears((alone(n),)), start=-0.2), T)
     x = np.array([-0.2, *(float(v[0][0]) for v in values)])
-    effective = (x[:-1] - x[1:]) / kicks.ETA - x[:-1]
+    effective = (x[:-1] - x[1:]) / two_camps.ETA - x[:-1]
     error = effective.std(ddof=1) / np.sqrt(T)
     assert abs(effective.mean() - midrange(n, p).bias) < 4 * error
     assert effective.mean() > 4 * error  # it is no mean-zero noise
@@ -59,5 +59,5 @@ def test_constants_of_one_round_meet_where_clusters_are_singletons():
 
 
 def test_law_of_one_well_is_the_closed_form():
-    x = wells.law(wells.Slope(1), 6)
+    x = wells.law(wells.WellSlope(1), 6)
     assert x.var() == pytest.approx(sum((wells.ETA * wells.KICK) ** 2 * (1 - wells.ETA) ** (2 * k) for k in range(6)))

@@ -2,157 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
-from algorithms.adversaries import Uniform
-from algorithms.scheduler import Deadlock, System
+from algorithms.clustersgd.scheduler import Deadlock, System
 from reproductions.clustersgd import (
-    agreements,
+    descents,
     general,
-    kicks,
     moments,
-    points,
     schedules,
     test_agreement,
-    test_constants,
     test_general,
-    test_majority,
     test_model,
     test_partition,
     test_strongly_convex,
     test_theorem1,
     test_theorem3,
+    two_camps,
     wells,
 )
-from reproductions.harness.figures import FigureFolder
-from reproductions.harness.settings import Settings
-from tests.algorithms import cluster_wrong
+from reproductions.paper import FigureFolder, Run, Runs
+from tests.algorithms.clustersgd import wrong as wrong_clusters
 from tests.reproductions.clustersgd import wrong
+from tests.reproductions.clustersgd.trials import SETTINGS, all_with, forget, named, red
 from tests.reproductions.lab import decided, simulate
-
-SETTINGS = Settings(seeds=4)
 
 
 @pytest.fixture(autouse=True)
 def cheap(monkeypatch):
-    for module, names in (
-        (test_agreement.plots, ("draw_factors", "draw_rounds", "draw_theorem1")),
-        (test_theorem3, ("_draw",)),
-        (test_partition, ("_draw",)),
-        (test_model, ("_draw",)),
-    ):
-        for name in names:
-            monkeypatch.setattr(module, name, lambda *_: None)
+    monkeypatch.setattr(test_agreement.plots, "draw_theorem1", lambda *_: None)
+    for module in (test_theorem3, test_partition, test_model):
+        monkeypatch.setattr(module, "_draw", lambda *_: None)
     yield
-    caches = (moments.observe, test_strongly_convex._observed, test_partition._ends, wells.law)
-    for cached in caches:
-        cached.cache_clear()
-
-
-def red(test: Callable[..., None], claim: str, **fixtures: Any) -> None:
-    """Assert that a reproduction finds its claim, all of whose names begin alike, violated."""
-    for cached in (moments.observe, test_strongly_convex._observed, test_partition._ends, wells.law):
-        cached.cache_clear()
-    verdict = decided(test, f"clustersgd-{claim}", **fixtures)
-    assert verdict.verdict == "deviates", (claim, verdict.verdict, verdict.reason)
-
-
-# ------------------------------------------------------------------------------------------------------- agreement
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "claim", "test"),
-    [
-        ("MID_EXTREMES", cluster_wrong.Mean(), "midext-definition", test_constants.test_mid_extremes),
-        ("APPROACH_EXTREME", wrong.Nearest(), "approachext-definition", test_constants.test_approach_extreme),
-    ],
-)
-def test_wrong_rules(name, value, claim, test, monkeypatch):
-    monkeypatch.setattr(test_constants, name, value)
-    red(test, claim)
-
-
-@pytest.mark.parametrize(
-    ("claim", "test"),
-    [
-        ("lemma14-7-8", test_constants.test_lemma14),
-        ("lemma15-31-32", test_constants.test_lemma15),
-        ("lemma18", test_constants.test_lemma18),
-    ],
-)
-def test_midpoints_of_differences_are_no_correction(claim, test, monkeypatch):
-    right = points.between_midpoints
-    monkeypatch.setattr(points, "between_midpoints", lambda p, sign=1.0: right(p, -1.0))
-    red(test, claim)
-
-
-def test_collects_before_writes(monkeypatch, tmp_path):
-    with monkeypatch.context() as patched:
-        patched.setattr(test_agreement, "SharedMemoryAgreement", cluster_wrong.CollectFirst)
-        red(test_agreement.test_common_value, "smmaa-common-value")
-    shared = [_with(e, cluster_wrong.CollectFirst) for e in agreements.shared_grid(SETTINGS) if e.role[0] == "M"]
-    runs = simulate(shared) + _approach(agreements.shared_grid(SETTINGS))
-    red(test_agreement.test_lemma16, "lemma16-rounds", runs=runs, figures=FigureFolder(tmp_path))
-
-
-@pytest.mark.parametrize("algorithm", [cluster_wrong.ProcessMajority, cluster_wrong.AnyCluster])
-def test_majorities_of_something_else(algorithm, monkeypatch):
-    monkeypatch.setattr(test_majority, "ClusterAgreement", algorithm)
-    red(test_majority.test_majority, "majority-condition")
-
-
-def test_less_than_a_majority_of_singletons(monkeypatch):
-    monkeypatch.setattr(test_majority, "ClusterAgreement", cluster_wrong.AnyCluster)
-    red(test_majority.test_singletons, "singleton-n-2f")
-
-
-def test_rounds_with_less_than_a_majority_do_not_contract():
-    grid = [replace(e, executions=6) for e in agreements.grid(SETTINGS) if e.role == "MidExtremes" and e.workers == 5]
-    runs = simulate(_with(e, cluster_wrong.AnyCluster) for e in grid)
-    red(test_agreement.test_lemma19, "lemma19-23-24", runs=runs)
-
-
-def test_a_rule_that_keeps_its_own_value_does_not_contract(tmp_path):
-    (run,) = [e for e in agreements.grid(SETTINGS) if e.role == "MidExtremes"][:1]
-    kept = replace(run, algorithm=replace(run.algorithm, rule=wrong.Stays()), executions=1)
-    red(test_agreement.test_theorem2, "theorem2-rounds", runs=simulate([kept]), figures=FigureFolder(tmp_path))
-
-
-@pytest.mark.parametrize(
-    ("name", "rule", "claim", "test"),
-    [
-        ("MidExtremes", cluster_wrong.Mean(), "lemma19-23-24", test_agreement.test_lemma19),
-        ("ApproachExtreme", wrong.Approaches(), "lemma20-79-80", test_agreement.test_lemma20),
-    ],
-)
-def test_wrong_rules_have_another_worst_round(name, rule, claim, test, monkeypatch):
-    grid = [e for e in agreements.grid(SETTINGS) if e.role == name and e.strategy == Uniform() and e.workers == 5]
-    runs = simulate(replace(e, executions=2) for e in grid)
-    monkeypatch.setitem(agreements.RULES, name, rule)
-    red(test, claim, runs=runs)
-
-
-def test_outputs_outside_of_the_hull():
-    (run,) = [e for e in agreements.shared_grid(SETTINGS) if e.role == "MidExtremes"][:1]
-    outside = replace(run, algorithm=replace(run.algorithm, rule=wrong.Extrapolates()))
-    red(test_agreement.test_convexity, "maa-convexity", runs=simulate([outside]))
-
-
-def test_round_counts_rounded_down(monkeypatch):
-    right = test_agreement.rounds
-    monkeypatch.setattr(test_agreement, "rounds", lambda q, factor: right(q, factor) - 1)
-    red(test_agreement.test_14_rounds, "14-rounds")
-    red(test_agreement.test_57_rounds, "57-rounds")
-
-
-def test_rules_swapped(monkeypatch):
-    swapped = {"MidExtremes": agreements.APPROACH_EXTREME, "ApproachExtreme": agreements.MID_EXTREMES}
-    monkeypatch.setattr(test_agreement, "RULES", swapped)
-    red(test_agreement.test_tradeoff, "tradeoff-mid-app")
+    forget()
 
 
 # -------------------------------------------------------------------------------------------------- strongly convex
@@ -172,7 +57,7 @@ def test_messages_ignored(claim, monkeypatch):
 
 def test_stale_messages_accepted(monkeypatch):
     def stale(clusters, processes):
-        return System(clusters, processes, mailbox=cluster_wrong.StaleMailbox)
+        return System(clusters, processes, mailbox=wrong_clusters.StaleMailbox)
 
     monkeypatch.setattr(schedules, "System", stale)
     red(CONVEX["lemma6-distance"], "lemma6-distance")
@@ -187,15 +72,16 @@ def test_lemma7_as_printed_is_no_correction(monkeypatch):
 
 
 def test_theorem1_tells_messages_ignored(tmp_path):
-    few = [replace(e, d=64) for e in test_theorem1.experiments(SETTINGS) if e.role == "rate" and e.seed < 4]
-    runs = simulate(_with(e, wrong.KeepsOwn) for e in few)
-    red(test_theorem1.test_external, "theorem1-external", runs=_named(runs, few), figures=FigureFolder(tmp_path))
+    grid = test_theorem1.experiments(SETTINGS)
+    few = {label: [replace(run, d=64) for run in grid[label][:4]] for label in grid if label[0] == "rate"}
+    runs = named(simulate(all_with(few, wrong.KeepsOwn)), few)
+    red(test_theorem1.test_external, "theorem1-external", runs=runs, figures=FigureFolder(tmp_path))
     for claim, test in (
         ("theorem1-internal", test_theorem1.test_internal),
         ("theorem1-simplified", test_theorem1.test_rates),
         ("larger-N-better", test_theorem1.test_larger_n),
     ):
-        red(test, claim, runs=_named(runs, few))
+        red(test, claim, runs=runs)
 
 
 def test_processes_that_wait_for_the_dead_do_not_end(monkeypatch):
@@ -221,24 +107,73 @@ def test_speedup_by_clusters(monkeypatch):
         ("lemma11-bias", test_general.test_lemma11),
         ("lemma12-descent", test_general.test_lemma12),
         ("theorem4-bound", test_theorem3.test_theorem4),
-        ("theorem3-simplified", test_theorem3.test_rate),
     ],
 )
 def test_agreement_skipped(claim, test, monkeypatch):
-    monkeypatch.setattr(kicks, "GeneralSGD", cluster_wrong.Disagreeing)
+    monkeypatch.setattr(two_camps, "GeneralSGD", wrong_clusters.Disagreeing)
     red(test, claim)
+
+
+def rated(gradient):
+    """Return the runs for rates with other outputs, by T and N."""
+
+    def run(experiment):
+        T, N = experiment.algorithm.iterations, experiment.algorithm.messages
+        rows = [(T, "output_gradient", gradient(T, N) * (1 + experiment.seed / 100))]
+        return Run(experiment, pd.DataFrame(rows, columns=["step", "metric", "value"]), {"ranks": 1})
+
+    return Runs({label: [run(each) for each in group] for label, group in general.rates(SETTINGS).items()})
+
+
+def test_rate_of_the_output(monkeypatch):
+    right = rated(lambda T, N: (N * T) ** -0.5)
+    assert decided(test_theorem3.test_rate, "clustersgd-theorem3-simplified", runs=right).verdict == "erratum"
+    red(test_theorem3.test_rate, "theorem3-simplified", runs=rated(lambda T, N: (N / T) ** 0.5))
+    red(test_theorem3.test_rate, "theorem3-simplified", runs=rated(lambda T, N: 1 / (N * T)))
+    monkeypatch.setattr(two_camps, "GeneralSGD", wrong_clusters.Disagreeing)
+    red(test_theorem3.test_rate, "theorem3-simplified", runs=right)
+
+
+def test_processes_with_the_same_noise_have_no_smaller_variance(monkeypatch):
+    monkeypatch.setattr(general, "WIDE", 512)
+    grid = {label: group[:2] for label, group in general.rates(SETTINGS).items() if label in ((512, 1), (512, 4))}
+    right = simulate(grid)
+    right_stream = descents.stream
+    monkeypatch.setattr(descents, "stream", lambda seed, purpose, i, t: right_stream(seed, purpose, 0, t))
+    same = simulate(grid)
+
+    def ratio(runs):
+        alone, four = (np.mean(runs.final("output_gradient", (512, N))) for N in (1, 4))
+        return four / alone
+
+    assert ratio(right) == pytest.approx(0.5, rel=0.15)
+    assert ratio(same) == pytest.approx(2.0, rel=0.15)
+
+
+def test_outputs_are_drawn_for_every_seed():
+    for (T, _), group in general.rates(SETTINGS).items():
+        outputs = [run.algorithm.output for run in group]
+        assert len(set(outputs)) > 1
+        assert all(1 <= output <= T for output in outputs)
 
 
 def test_agreement_skipped_leaves_parameters_apart(monkeypatch):
     grid = general.agreed(SETTINGS)
-    runs = _named(simulate(_with(e, cluster_wrong.Disagreeing) for e in grid), grid)
+    runs = named(simulate(all_with(grid, wrong_clusters.Disagreeing)), grid)
     red(test_theorem3.test_lemma21, "lemma21-diameter", runs=runs)
 
 
 def test_corrected_lemma9_needs_the_number_of_processes(monkeypatch):
     monkeypatch.setattr(test_general, "SIZES", (25,))
-    monkeypatch.setattr(test_general, "camps", lambda n, p: n * kicks.camps(n, p))
-    red(test_general.test_lemma9, "lemma9-diameter", runs=simulate(general.grid(SETTINGS)[:3]))
+    monkeypatch.setattr(test_general, "camps", lambda n, p: n * two_camps.camps(n, p))
+    few = {label: group[:3] for label, group in general.grid(SETTINGS).items()}
+    red(test_general.test_lemma9, "lemma9-diameter", runs=simulate(few))
+
+
+def test_corrections_need_the_number_of_processes(monkeypatch):
+    monkeypatch.setattr(test_theorem3, "_everywhere", lambda: (test_theorem3.skewed(10_001, 10**7, 3e-4),))
+    monkeypatch.setattr(test_theorem3.Exact, "plateau", lambda run: 6 * run.sigma2)
+    red(test_theorem3.test_lemma22, "lemma22-bound", runs=simulate(general.agreed(SETTINGS)))
 
 
 def test_exponent_upside_down(monkeypatch):
@@ -257,13 +192,13 @@ def test_halves_that_hear_each_other_do_not_end_apart(monkeypatch, tmp_path):
 
 
 def test_agreement_skipped_ends_without_a_majority(monkeypatch):
-    monkeypatch.setattr(test_partition, "GeneralSGD", cluster_wrong.Disagreeing)
+    monkeypatch.setattr(test_partition, "GeneralSGD", wrong_clusters.Disagreeing)
     red(test_partition.test_necessity, "theorem5-necessity")
 
 
 def test_a_split_estimated_with_other_steps(monkeypatch):
     monkeypatch.setattr(wells, "KICK", 0.5)
-    law = wells.law(wells.Slope(2))
+    law = wells.law(wells.WellSlope(2))
     monkeypatch.setattr(wells, "KICK", 1.5)
     monkeypatch.setattr(wells, "law", lambda slope, steps=wells.STEPS: law)
     monkeypatch.setattr(wells.law, "cache_clear", lambda: None, raising=False)
@@ -273,17 +208,3 @@ def test_a_split_estimated_with_other_steps(monkeypatch):
 def test_registers_of_other_clusters(monkeypatch, tmp_path):
     monkeypatch.setattr(test_model, "_add", lambda done, shared, heard: shared.add((0, 8)))
     red(test_model.test_model, "fig1-model", figures=FigureFolder(tmp_path))
-
-
-def _with(experiment, algorithm):
-    right = experiment.algorithm
-    fields = {name: getattr(right, name) for name in right.__dataclass_fields__}
-    return replace(experiment, algorithm=algorithm(**fields))
-
-
-def _named(runs, right):
-    return [type(run)(experiment, run.frame, run.provenance) for run, experiment in zip(runs, right, strict=True)]
-
-
-def _approach(grid):
-    return simulate(replace(e, executions=1) for e in grid if e.role == "ApproachExtreme")

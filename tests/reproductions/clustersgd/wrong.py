@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from algorithms.agreement import ApproachExtreme, MidExtremes
-from algorithms.cluster_model import Broadcast, Computed, Process, Receive, Vector
-from algorithms.clustersgd import Gradient, StronglyConvexSGD
+from algorithms.clustersgd.agreement import ApproachExtreme, MidExtremes
+from algorithms.clustersgd.model import Broadcast, Computed, Process, Receive, Vector
+from algorithms.clustersgd.sgd import Gradient, StronglyConvexSGD
 
 
 class Nearest(ApproachExtreme):

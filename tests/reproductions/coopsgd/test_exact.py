@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from algorithms import cooperative as co
-from algorithms.cooperative import CooperativeSGD
+from algorithms.coopsgd import cooperative as co
+from algorithms.coopsgd.cooperative import CooperativeSGD
 from algorithms.topology import ring, uniform
-from reproductions.coopsgd import worst
-from reproductions.coopsgd.exact import Quadratic, expected
+from reproductions.coopsgd import worst_case
+from reproductions.coopsgd.exact import Parabola, expected
 from reproductions.coopsgd.problems import complete
 
 FAMILY = [
@@ -19,7 +19,7 @@ FAMILY = [
 ]
 
 
-def by_matrices(algorithm: CooperativeSGD, eta: float, problem: Quadratic, steps: int) -> list[float]:
+def by_matrices(algorithm: CooperativeSGD, eta: float, problem: Parabola, steps: int) -> list[float]:
     """Return the means that `expected` gives, iteration by iteration, with the matrices written out."""
     n, m, h = len(algorithm.weights), algorithm.workers, problem.curvature
     workers, identity, mean = np.diag((np.arange(n) < m) * 1.0), np.eye(n), np.full(n, 1 / n)
@@ -35,20 +35,20 @@ def by_matrices(algorithm: CooperativeSGD, eta: float, problem: Quadratic, steps
 
 
 @pytest.mark.parametrize("algorithm", FAMILY, ids=["EASGD", "generalized elastic", "hierarchical"])
-@pytest.mark.parametrize("problem", [Quadratic(0.0, 1.3), Quadratic(0.7, 1.3, beta=2.0, start=2.0)], ids=str)
-def test_powers_of_a_period_are_the_recursion(algorithm: CooperativeSGD, problem: Quadratic) -> None:
+@pytest.mark.parametrize("problem", [Parabola(0.0, 1.3), Parabola(0.7, 1.3, beta=2.0, start=2.0)], ids=str)
+def test_powers_of_a_period_are_the_recursion(algorithm: CooperativeSGD, problem: Parabola) -> None:
     assert expected(algorithm, 0.2, problem, 29) == pytest.approx(by_matrices(algorithm, 0.2, problem, 29))
 
 
 def test_enumeration_on_a_bowl_has_the_exact_moments() -> None:
-    bowl = worst.Case(np.ones(worst.PIECES), 20.0, 0.5, 1.0, 0.2, 1.0)
-    algorithm, problem = complete(2, 0.4, v=1, tau=2), Quadratic(1.0, 1.0, beta=1.5, start=0.5**2)
-    found, exact = worst.enumerated(algorithm, bowl, 0.1, 5, 1.5), expected(algorithm, 0.1, problem, 5)
+    bowl = worst_case.Case(np.ones(worst_case.PIECES), 20.0, 0.5, 1.0, 0.2, 1.0)
+    algorithm, problem = complete(2, 0.4, v=1, tau=2), Parabola(1.0, 1.0, beta=1.5, start=0.5**2)
+    found, exact = worst_case.enumerated(algorithm, bowl, 0.1, 5, 1.5), expected(algorithm, 0.1, problem, 5)
     assert found == pytest.approx((exact.gradient, exact.consensus))
-    assert worst.gap(bowl) == pytest.approx(problem.gap)
+    assert worst_case.gap(bowl) == pytest.approx(problem.gap)
 
 
 def test_landscapes_end_where_their_minimum_is_known() -> None:
     # the gradient is -1 up to x = 1 and rises to 0 at x = 2: F falls by 1 and by 1/2
-    fall = worst.Case(np.zeros(worst.PIECES), 1.0, -1.0, 1.0, 0.2, 1.0)
-    assert worst.gap(fall) == pytest.approx(1.0 + 0.5)
+    fall = worst_case.Case(np.zeros(worst_case.PIECES), 1.0, -1.0, 1.0, 0.2, 1.0)
+    assert worst_case.gap(fall) == pytest.approx(1.0 + 0.5)

@@ -7,12 +7,17 @@ import pandas as pd
 import pytest
 import torch
 
-from algorithms import cooperative as co
-from algorithms.cooperative import CooperativeSGD
+from algorithms.coopsgd import cooperative as co
+from algorithms.coopsgd.cooperative import CooperativeSGD
 from algorithms.network import Link
+from algorithms.rps.averaging import ModelAveraging
 from algorithms.topology import metropolis, ring, star, uniform
 from algorithms.world import World
-from reproductions.coopsgd import times
+from reproductions.coopsgd import time_model
+from reproductions.coopsgd.floors import LOSS
+from reproductions.coopsgd.plots import tidy
+from reproductions.coopsgd.recipes import curve
+from reproductions.paper import Run, Runs, Settings
 
 FLOATS, STEPS, COMPUTE = 840, 12, 0.5  # 840: every number of workers below divides it, as all-reduce cuts rows
 LINK = Link(bandwidth=1e5, latency=1e-3)
@@ -40,13 +45,13 @@ def ledger(algorithm: CooperativeSGD) -> World:
 def test_blocking_time_is_compute_plus_the_ledger_of_a_run(algorithm: CooperativeSGD) -> None:
     traffic = ledger(algorithm).traffic
     wanted = STEPS * COMPUTE + LINK.seconds(traffic.busiest_messages, traffic.busiest_bytes)
-    assert STEPS * times.iteration_seconds(algorithm, FLOATS, COMPUTE, LINK) == pytest.approx(wanted, rel=1e-12)
+    assert STEPS * time_model.iteration_seconds(algorithm, FLOATS, COMPUTE, LINK) == pytest.approx(wanted, rel=1e-12)
 
 
 @pytest.mark.parametrize("name", ["EASGD", "generalized elastic", "hierarchical"])
 def test_overlap_sends_the_messages_of_the_ledger_in_phases(name: str) -> None:
     algorithm = replace(MEMBERS[name], overlap=True)
-    routes = times.split(algorithm.W, algorithm.v)
+    routes = time_model.split(algorithm.W, algorithm.v)
     counts = [np.asarray(phase, dtype=int) for phase in routes]
     assert np.array_equal(sum(counts), algorithm.W != 0)  # every message in one phase, none in two
     world = World(None, len(algorithm.weights))
@@ -59,20 +64,29 @@ def test_overlap_sends_the_messages_of_the_ledger_in_phases(name: str) -> None:
 def test_a_hidden_message_costs_time_only_if_it_outlasts_the_compute() -> None:
     algorithm = co.elastic_averaging(2, 0.2, tau=4, overlap=True)  # two models up, two copies of z down
     fast, slow = (Link(bandwidth=32 * FLOATS / seconds) for seconds in (COMPUTE, 2 * COMPUTE))
-    assert times.iteration_seconds(algorithm, FLOATS, COMPUTE, fast) == pytest.approx(COMPUTE)
-    assert times.iteration_seconds(algorithm, FLOATS, COMPUTE, slow) == pytest.approx(2 * COMPUTE)
+    assert time_model.iteration_seconds(algorithm, FLOATS, COMPUTE, fast) == pytest.approx(COMPUTE)
+    assert time_model.iteration_seconds(algorithm, FLOATS, COMPUTE, slow) == pytest.approx(2 * COMPUTE)
 
 
 def test_calibration_gives_the_saving_of_pasgd_at_every_share_of_latency() -> None:
     for share in (0.0, 0.3, 1.0):
-        compute, link = times.calibrated(share)
+        compute, link = time_model.calibrated(share)
         synchronous, periodic = co.fully_synchronous(4), co.periodic_averaging(4, 10)
-        assert times.iteration_seconds(synchronous, times.VGG16, compute, link) == pytest.approx(1)
-        assert times.saving(periodic, synchronous, times.VGG16, compute, link) == pytest.approx(0.67)
+        assert time_model.iteration_seconds(synchronous, time_model.VGG16, compute, link) == pytest.approx(1)
+        assert time_model.saving(periodic, synchronous, time_model.VGG16, compute, link) == pytest.approx(0.67)
     with pytest.raises(ValueError, match=r"the share of latency is 1.5, but it must lie in \[0, 1\]"):
-        times.calibrated(1.5)
+        time_model.calibrated(1.5)
 
 
 def test_epochs_become_seconds() -> None:
-    frame = times.over_time(pd.DataFrame({"step": [1, 2], "value": [3.0, 1.0]}), steps_per_epoch=10, seconds=0.5)
+    frame = time_model.over_time(pd.DataFrame({"step": [1, 2], "value": [3.0, 1.0]}), steps_per_epoch=10, seconds=0.5)
     assert frame["seconds"].tolist() == [5.0, 10.0]
+
+
+def test_the_time_of_an_algorithm_that_the_model_does_not_know_is_missing() -> None:
+    grid = {tau: curve(Settings(seeds=1), co.periodic_averaging(4, tau)) for tau in (1, 2)}
+    grid[2] = [replace(run, algorithm=ModelAveraging()) for run in grid[2]]
+    rows = pd.DataFrame([(1, LOSS, 2.0), (2, LOSS, 1.0)], columns=["step", "metric", "value"])
+    runs = Runs({tau: [Run(run, rows, {}) for run in group] for tau, group in grid.items()})
+    found = tidy(runs, LOSS, lambda tau: {"tau": tau}).groupby("tau")["time"]
+    assert found.count().to_dict() == {1: 2, 2: 0}

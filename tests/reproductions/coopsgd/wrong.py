@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 from torch import Tensor
 
-from algorithms.cooperative import CooperativeSGD, value
+from algorithms.coopsgd.cooperative import CooperativeSGD, value
 from algorithms.world import World
 
 T = TypeVar("T", bound=CooperativeSGD)
@@ -40,6 +40,14 @@ class NoAveraging(CooperativeSGD):
     """Models never meet."""
 
     def _average(self, world: World, x: Tensor) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class Frozen(CooperativeSGD):
+    """No model ever moves."""
+
+    def step(self, world: World, x: Tensor, g: Tensor, state: dict[str, Tensor], t: int, lr: float) -> None:
         pass
 
 

@@ -6,8 +6,8 @@ import torch
 
 from algorithms.schedule import StepDecay
 from algorithms.streams import torch_seed
-from reproductions.popsgd.networks import ONE_SIDED, SYMMETRIC, data_parallel, local_sgd
 from reproductions.popsgd.partitions import Partitions, updates_per_model
+from reproductions.popsgd.recipes import ONE_SIDED, SYMMETRIC, data_parallel, local_sgd
 from reproductions.popsgd.training import NodeTraining
 from reproductions.workloads.digits import Digits
 from tests.reproductions.lab import simulate
@@ -15,7 +15,7 @@ from tests.reproductions.lab import simulate
 BASE = NodeTraining(SYMMETRIC, Digits("mlp"), StepDecay(0.3, milestones=(0.5,)), 1, 8, 20, 10, seed=3, momentum=0.9)
 
 
-@pytest.mark.parametrize("method", [SYMMETRIC, ONE_SIDED, data_parallel(1), local_sgd(1)])
+@pytest.mark.parametrize("method", [SYMMETRIC, ONE_SIDED, data_parallel(1), local_sgd(1, 5)])
 def test_a_single_node_is_sequential_sgd(method: object) -> None:
     (run,) = simulate([replace(BASE, method=method)])  # type: ignore[arg-type]
     task = Digits("mlp").load(None)

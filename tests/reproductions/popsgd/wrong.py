@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from algorithms import popsgd
+from algorithms.popsgd import population
 
 
 def average_first(nodes, i, j, gradient, rate):
@@ -13,34 +13,44 @@ def average_first(nodes, i, j, gradient, rate):
     average = (nodes.x[i] + nodes.x[j]) / 2
     nodes.x[i] = average
     nodes.x[j] = average
-    popsgd.descend(nodes, i, eta_i, gradient)
-    popsgd.descend(nodes, j, eta_j, gradient)
-    popsgd.tick(nodes.clock, i, j)
+    population.descend(nodes, i, eta_i, gradient)
+    population.descend(nodes, j, eta_j, gradient)
+    population.tick(nodes.clock, i, j)
 
 
 def partner_unchanged(nodes, i, j, gradient, rate):
     """Makes both steps, but only i takes the average."""
     eta_i, eta_j = rate(int(nodes.clock[i])), rate(int(nodes.clock[j]))
-    popsgd.descend(nodes, i, eta_i, gradient)
-    popsgd.descend(nodes, j, eta_j, gradient)
+    population.descend(nodes, i, eta_i, gradient)
+    population.descend(nodes, j, eta_j, gradient)
     nodes.x[i] = (nodes.x[i] + nodes.x[j]) / 2
-    popsgd.tick(nodes.clock, i, j)
+    population.tick(nodes.clock, i, j)
 
 
 def global_time(nodes, i, j, gradient, rate):
     """Takes the learning rate of the true time t, which no node knows."""
     t = int(nodes.clock.sum()) // nodes.nodes
-    popsgd.interact(nodes, i, j, gradient, lambda clock: rate(t))
+    population.interact(nodes, i, j, gradient, lambda clock: rate(t))
 
 
 def ascend(nodes, i, j, gradient, rate):
     """Steps with the wrong sign."""
-    popsgd.interact(nodes, i, j, lambda *where: -gradient(*where), rate)
+    population.interact(nodes, i, j, lambda *where: -gradient(*where), rate)
 
 
 def stay(nodes, i, j, gradient, rate):
     """Averages, but never steps."""
-    popsgd.interact(nodes, i, j, lambda x, *_: np.zeros_like(x), rate)
+    population.interact(nodes, i, j, lambda x, *_: np.zeros_like(x), rate)
+
+
+def creep(nodes, i, j, gradient, rate):
+    """Makes a thousandth of each step: hardly moves, and runs of different seeds still differ."""
+    population.interact(nodes, i, j, gradient, lambda clock: rate(clock) / 1000)
+
+
+def half(nodes, i, j, gradient, rate):
+    """Makes steps of half the size."""
+    population.interact(nodes, i, j, gradient, lambda clock: rate(clock) / 2)
 
 
 def both_tick(clock, i, j):

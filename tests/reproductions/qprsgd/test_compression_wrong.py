@@ -9,8 +9,10 @@ from reproductions.harness.figures import FigureFolder
 from reproductions.qprsgd import (
     bounds,
     code_length,
-    expectations,
+    exact,
     rounding,
+    test_algorithm1,
+    test_algorithm2,
     test_code_length,
     test_quantizer,
     test_recursion,
@@ -41,7 +43,32 @@ def no_figures(monkeypatch):
     ],
 )
 def test_wrong_roundings(kind, claim, test, monkeypatch):
-    monkeypatch.setattr(test_quantizer, "quantizer", kind)
+    monkeypatch.setattr(test_quantizer, "quantizer", lambda s, wire="fixed": kind(s))
+    red(test, claim)
+
+
+@pytest.mark.parametrize(
+    ("claim", "test"),
+    [
+        ("qprsgd-eq2-levels", test_quantizer.test_levels),
+        ("qprsgd-quantiser-eq34", test_quantizer.test_probabilities),
+        ("qprsgd-lemma4-unbiased", test_quantizer.test_unbiased),
+    ],
+)
+def test_messages_that_decode_to_a_level_more(claim, test, monkeypatch):
+    monkeypatch.setattr(test_quantizer, "quantizer", lambda s, wire="fixed": wrong.OneLevelMore(s, wire=wire))
+    red(test, claim)
+
+
+@pytest.mark.parametrize(
+    ("module", "claim", "test"),
+    [
+        (test_algorithm1, "qprsgd-alg1-order", test_algorithm1.test_order),
+        (test_algorithm2, "qprsgd-alg2-recursion", test_algorithm2.test_recursion),
+    ],
+)
+def test_algorithms_see_a_quantizer_that_their_reference_shares(module, claim, test, monkeypatch):
+    monkeypatch.setattr(module, "Quantizer", wrong.OneLevelMore)
     red(test, claim)
 
 
@@ -111,5 +138,5 @@ def test_relative_noise_is_that_of_samples_and_below_lemma5():
     for s in (5, 60, 400):
         v = rng.standard_normal(d)
         sampled = float(rounding.rounding(v, s).noise) / float(v @ v)
-        assert expectations.relative_noise(d, s) == pytest.approx(sampled, rel=0.03)
-        assert expectations.relative_noise(d, s) <= bounds.noise_factor(d, s)
+        assert exact.relative_noise(d, s) == pytest.approx(sampled, rel=0.03)
+        assert exact.relative_noise(d, s) <= bounds.noise_factor(d, s)

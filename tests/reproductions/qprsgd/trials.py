@@ -2,42 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import pandas as pd
+from reproductions.experiments.descent import Descent
+from reproductions.paper import Label, Runs
+from tests.reproductions.lab import decided, swapped
 
-from reproductions.harness.context import Context
-from reproductions.harness.descent import Simulation
-from reproductions.harness.provenance import provenance
-from reproductions.harness.store import Run
-from tests.reproductions.lab import decided
+GREEN = {"reproduced", "misprint", "trend", "trend-excluded", "consistent", "erratum", "illustration"}
 
 
 def simulate(
-    experiments: Sequence[Simulation], algorithm: type[Any] | None = None, roles: Sequence[str] = ()
-) -> list[Run]:
-    """Run the experiments of some roles in this process, with another algorithm."""
-    runs = []
-    for right in experiments:
-        if roles and right.role not in roles:
-            continue
-        experiment = _with(right, algorithm) if algorithm else right
-        context = Context()
-        experiment.execute(context)
-        frame = pd.DataFrame(context.rows, columns=["step", "metric", "value"])
-        runs.append(Run(right, frame, provenance() | {"ranks": 1} | context.notes))
-    return runs
+    experiments: Mapping[Label, Sequence[Descent]],
+    algorithm: type[Any] | None = None,
+    keep: Callable[[Label], bool] = lambda label: True,
+) -> Runs[Descent]:
+    """Run the experiments of some labels in this process, with another algorithm."""
+    kept = {label: group for label, group in experiments.items() if keep(label)}
+    return swapped(kept, lambda experiment: _with(experiment, algorithm))
 
 
-def _with(experiment: Simulation, algorithm: type[Any]) -> Simulation:
+def _with(experiment: Descent, algorithm: type[Any] | None) -> Descent:
+    if algorithm is None:
+        return experiment
     right = experiment.algorithm
     fields = {name: getattr(right, name) for name in right.__dataclass_fields__}
     return replace(experiment, algorithm=algorithm(**fields))
+
+
+def of(*problems: str) -> Callable[[Label], bool]:
+    """Keep the labels of these problems."""
+    return lambda label: (label[0] if isinstance(label, tuple) else label) in problems
 
 
 def red(test: Callable[..., None], claim: str, **fixtures: Any) -> None:
     """Assert that a reproduction finds its claim violated."""
     verdict = decided(test, claim, **fixtures)
     assert verdict.verdict == "deviates", (claim, verdict.verdict, verdict.reason)
+
+
+def green(test: Callable[..., None], claim: str, **fixtures: Any) -> str:
+    """Assert that a reproduction finds its claim right; return the word."""
+    verdict = decided(test, claim, **fixtures)
+    assert verdict.verdict in GREEN, (claim, verdict.verdict, verdict.reason)
+    return verdict.verdict

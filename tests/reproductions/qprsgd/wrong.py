@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from algorithms.quantize import Quantizer
-from algorithms.wire_torch import pack
+from algorithms.qprsgd.quantize import Quantizer
+from algorithms.qprsgd.wire_torch import pack
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from algorithms.qprsgd import GossipQPRSGD, RingQPRSGD, ring_sum
+from algorithms.algorithm import Algorithm
+from algorithms.qprsgd.gossip import GossipQPRSGD
+from algorithms.qprsgd.messages import Codec
+from algorithms.qprsgd.quantize import Quantizer
+from algorithms.qprsgd.ring import RingQPRSGD, ring_sum
+from algorithms.qprsgd.servers import DoubleSqueeze, FedPAQ, QSparseLocalSGD
 from algorithms.streams import kernel_key
 from algorithms.world import World
 from reproductions.qprsgd.rounding import Array, Levels, rounding
@@ -47,6 +51,72 @@ class Coarse(Levels):
         return Levels(max(1, self.s // 4)).quantize(v, key)
 
 
+def compressed(codec: Codec, v: Tensor, key: int) -> Tensor:
+    """Return what a message with v decodes to."""
+    message, out = torch.zeros(64 + 16 * len(v), dtype=torch.uint8), torch.empty_like(v)
+    codec.decode(message[: codec.encode(v, key, message)], out)
+    return out
+
+
+@dataclass(frozen=True)
+class OneLevelMore(Quantizer):
+    """Decodes as if there were s + 1 levels."""
+
+    def _restore(self, codes: Tensor, bits: int, norms: Tensor, part: range, out: Tensor, add: bool) -> tuple[int, int]:
+        return super()._restore(codes, bits, norms * (self.s / (self.s + 1)), part, out, add)
+
+
+@dataclass(frozen=True)
+class SkipsFirst(RingQPRSGD):
+    """Makes K - 1 local updates in place of K."""
+
+    def step(self, world: World, x: Tensor, g: Tensor, state: dict[str, Tensor], t: int, lr: float) -> None:
+        super().step(world, x, g * 0 if t % self.K == 0 and self.K > 1 else g, state, t, lr)
+
+
+class _Sluggish(Algorithm):
+    """Takes steps of a thousandth of their size: hardly moves, but its runs still differ from each other."""
+
+    def step(self, world: World, x: Tensor, g: Tensor, state: dict[str, Tensor], t: int, lr: float) -> None:
+        super().step(world, x, g, state, t, 1e-3 * lr)
+
+
+class SluggishRing(_Sluggish, RingQPRSGD):
+    """Algorithm 1 that hardly moves."""
+
+
+class SluggishGossip(_Sluggish, GossipQPRSGD):
+    """Algorithm 2 that hardly moves."""
+
+
+class SluggishFedPAQ(_Sluggish, FedPAQ):
+    """FedPAQ that hardly moves."""
+
+
+class SluggishQSparse(_Sluggish, QSparseLocalSGD):
+    """QSparse-Local-SGD that hardly moves."""
+
+
+class SluggishDoubleSqueeze(_Sluggish, DoubleSqueeze):
+    """DoubleSqueeze that hardly moves."""
+
+
+@dataclass(frozen=True)
+class FirstWorkerRing(RingQPRSGD):
+    """Every worker follows the first one: nothing is averaged."""
+
+    def step(self, world: World, x: Tensor, g: Tensor, state: dict[str, Tensor], t: int, lr: float) -> None:
+        super().step(world, x, g[:1].expand_as(g), state, t, lr)
+
+
+@dataclass(frozen=True)
+class FirstWorkerGossip(GossipQPRSGD):
+    """Every worker follows the first one: nothing is averaged."""
+
+    def step(self, world: World, x: Tensor, g: Tensor, state: dict[str, Tensor], t: int, lr: float) -> None:
+        super().step(world, x, g[:1].expand_as(g), state, t, lr)
+
+
 @dataclass(frozen=True)
 class FirstHopOnly(RingQPRSGD):
     """Compresses every worker's change once and adds up exactly."""
@@ -56,8 +126,7 @@ class FirstHopOnly(RingQPRSGD):
         if (t + 1) % self.K == 0:
             start = state["synchronized"]
             keys = [kernel_key(world.seed, "quantize", m, t) for m in world.local]
-            codec: Any = self.codec
-            rows = [codec.quantize(change, key) for change, key in zip(start - x, keys, strict=True)]
+            rows = [compressed(self.codec, change, key) for change, key in zip(start - x, keys, strict=True)]
             start.sub_(world.mean(torch.stack(rows)))
             x.copy_(start)
 
@@ -102,10 +171,9 @@ class WholeModels(GossipQPRSGD):
         start = state.setdefault("start", x.clone())
         x.sub_(g, alpha=lr)
         if (t + 1) % self.K == 0:
-            codec: Any = self.codec
             keys = [kernel_key(world.seed, "quantize", m, t) for m in world.local]
-            sent = torch.stack([codec.quantize(row, key) for row, key in zip(start, keys, strict=True)])
-            x.add_(torch.from_numpy(self.W) @ world.collect(sent) - start)
+            sent = torch.stack([compressed(self.codec, row, key) for row, key in zip(start, keys, strict=True)])
+            x.add_(torch.from_numpy(self.W).to(x.dtype) @ world.collect(sent) - start)
             start.copy_(x)
 
 

@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
-from algorithms.datagrams import Datagrams, _Arrival, parts
-from reproductions.harness import links
-from reproductions.harness.store import Run
+from algorithms.rps.datagrams import Datagrams, _Arrival, parts
+from reproductions.harness.runs import real_links
+from reproductions.paper import Runs
 from reproductions.rps import datagrams, test_datagrams
 from reproductions.rps.datagrams import DatagramMixing
-from tests.algorithms import test_datagrams as sockets
+from tests.algorithms.rps import test_datagrams as sockets
 from tests.reproductions.lab import simulate
 
 Patch = pytest.MonkeyPatch
@@ -26,15 +26,15 @@ class LossyAndLate(sockets.Lossy):
     held_every = 5
 
 
-def mixing(monkeypatch: Patch, transport: type[Datagrams]) -> list[Run]:
+def mixing(monkeypatch: Patch, transport: type[Datagrams]) -> Runs[DatagramMixing]:
     """Return the runs of the reproduction on one host, without a kernel that loses anything."""
-    monkeypatch.setattr(links, "lose", lambda hosts, probability: None)
-    monkeypatch.setattr(links, "address", lambda host: "127.0.0.1")
+    monkeypatch.setattr(real_links, "lose", lambda hosts, probability: None)
+    monkeypatch.setattr(real_links, "address", lambda host: "127.0.0.1")
     monkeypatch.setattr(datagrams, "Datagrams", transport)
-    return simulate([DatagramMixing(4, sockets.LOSS, 150, seed=1)])
+    return simulate({sockets.LOSS: [DatagramMixing(4, sockets.LOSS, 150, seed=1)]})
 
 
-def red(runs: list[Run]) -> list[Callable[[list[Run]], None]]:
+def red(runs: Runs[DatagramMixing]) -> list[Callable[[Runs[DatagramMixing]], None]]:
     found = []
     for check in CHECKS:
         try:

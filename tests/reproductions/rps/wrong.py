@@ -11,7 +11,7 @@ from torch import Tensor
 from algorithms.algorithm import Algorithm
 from algorithms.blocks import partition
 from algorithms.network import Lossless
-from algorithms.rps import average_blocks
+from algorithms.rps.averaging import average_blocks
 from algorithms.world import Inbox, World
 
 
@@ -21,6 +21,24 @@ class NoAveraging(Algorithm):
 
     def step(self, world: World, x: Tensor, g: Tensor, state: dict[str, Tensor], t: int, lr: float) -> None:
         x.sub_(g, alpha=lr)
+
+
+@dataclass(frozen=True)
+class HardlyMoves(Algorithm):
+    """RPS whose steps are a thousandth as long."""
+
+    def step(self, world: World, x: Tensor, g: Tensor, state: dict[str, Tensor], t: int, lr: float) -> None:
+        x.sub_(g, alpha=lr / 1000)
+        average_blocks(world, x, t)
+
+
+@dataclass(frozen=True)
+class FollowsOne(Algorithm):
+    """All workers take the model of worker 0, so that nothing is averaged; for worlds on one rank."""
+
+    def step(self, world: World, x: Tensor, g: Tensor, state: dict[str, Tensor], t: int, lr: float) -> None:
+        x.sub_(g, alpha=lr)
+        x.copy_(x[0].clone().expand_as(x))
 
 
 @dataclass(frozen=True)

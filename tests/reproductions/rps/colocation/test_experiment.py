@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reproductions.harness.context import Context
+from reproductions.harness.runs.context import Context
 from reproductions.rps.colocation.experiment import Colocated, Colocation, Scene
 from reproductions.rps.colocation.ports import UPPER
 from reproductions.rps.colocation.simulation import SECOND, Fabric

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from algorithms.streams import stream
-from reproductions.harness.statistics import mean_interval
+from reproductions.harness.verdicts.intervals import mean_interval
 from reproductions.rps.colocation import simulation
 from reproductions.rps.colocation.ports import LEARNING, LOWER, NONE, UPPER, WEB, State
 from reproductions.rps.colocation.simulation import SECOND, Fabric, Messages, Outcome, simulate

@@ -1,0 +1,1 @@
+"""Cooperative SGD (Wang and Joshi, arXiv 1808.07576): start reading at `cooperative`."""

@@ -1,0 +1,1 @@
+"""SGD in the population model (PopSGD): start reading at `population`."""

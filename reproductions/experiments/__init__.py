@@ -1,0 +1,1 @@
+"""What can be run: every kind of experiment that the papers share."""

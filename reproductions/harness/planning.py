@@ -1,0 +1,36 @@
+"""The part of the pytest plugin that plans seeds: with ``--seeds auto`` a module has as many as its claims need."""
+
+from __future__ import annotations
+
+import pytest
+
+from reproductions.harness.session import SESSION
+from reproductions.harness.verdicts import families, plans
+from reproductions.harness.verdicts.claims import Claim, find_claims, load_claims
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
+    """Say how many seeds are planned, and why."""
+    return [f"{name.rpartition('.')[2]}: {plan.sentence}" for name, plan in config.stash[SESSION].plans.items()]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Plan the seeds of each module from the pilots of its claims, also of those that ``-k`` deselects."""
+    session = config.stash[SESSION]
+    if not session.settings.planned:
+        return
+    modules: dict[pytest.Module, list[Claim]] = {}
+    for item in items:
+        module, marker = item.getparent(pytest.Module), item.get_closest_marker("claim")
+        if module and marker and hasattr(module.obj, "experiments"):
+            modules.setdefault(module, []).append(load_claims(find_claims(item.path))[marker.args[0]])
+    for module, claims in modules.items():
+        path = find_claims(module.path)
+        try:
+            pilots = plans.load_pilots(path.with_name(plans.PILOTS))
+        except ValueError as error:
+            raise pytest.UsageError(str(error)) from None
+        sizes = families.sizes(load_claims(path).values())
+        if plan := plans.plan(claims, pilots, session.settings.scale, sizes):
+            session.plans[module.obj.__name__] = plan

@@ -1,0 +1,203 @@
+"""Key: the name under which the result of a run is stored.
+
+A run is named by its value, its data, the versions of the numerical libraries, and the source of every module that it
+imports of `algorithms/`, `workloads/`, `experiments/` and the papers, and of every module outside the project that is
+not installed, such as an algorithm of one's own. The harness and the report carry and show runs and are no part of
+their name: `RESULT` is raised by hand if the harness ever changes a result.
+
+Imports are read from the statements of the source, wherever they stand. What is imported through a string is not seen.
+Of a script or a notebook, only what the run refers to is part of its name: see `Definitions`.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import functools
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from typing import Any
+
+from reproductions.harness.runs.by_value import MAIN, Definitions
+from reproductions.harness.runs.experiment import Experiment
+from reproductions.harness.runs.provenance import ROOT
+
+RESULT = 1
+PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn", "numba", "pillow")
+PROJECT = ("algorithms", "reproductions")
+CARRIERS = ("reproductions.harness", "reproductions.report", "reproductions.paper")
+FACADE = "reproductions"  # its __init__ passes on names to scripts: only its docstring is part of a run's name
+
+
+def key(experiment: Experiment, data: Path | None, device: str, precision: str = "float32") -> str:
+    """Return the name under which the result of an experiment is stored.
+
+    The numbers of ranks and streams are not part of it: results do not depend on them.
+    """
+    described, modules = describe(experiment), frozenset(_modules(experiment))
+    own = Definitions(experiment) if MAIN in modules else None
+    parts = {
+        "result": RESULT,
+        "experiment": described,
+        "source": source_digest((modules | own.modules) - {MAIN} if own else modules),
+        "data": experiment.checksum(data),
+        "device": device,
+        "precision": precision,
+        "versions": _versions(),
+    } | ({"main": own.digest} if own else {})
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def in_main(experiment: Experiment) -> bool:
+    """Whether a class in an experiment, or one that it derives from, is of a script or a notebook."""
+    return MAIN in _modules(experiment)
+
+
+def forget() -> None:
+    """Read all sources anew, in a process that outlives their changes, such as that of a notebook."""
+    for function in (source_digest, _versions, _digest, _file, _installed, _managed, _spec, _imports):
+        function.cache_clear()
+
+
+def describe(value: Any) -> Any:
+    """Turn nested frozen dataclasses into plain JSON values that name every class and field.
+
+    Raises
+    ------
+    TypeError
+        If a field holds anything but numbers, text, None, tuples and dataclasses.
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {field.name: describe(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {"type": f"{type(value).__module__}.{type(value).__qualname__}"} | fields
+    if isinstance(value, tuple):
+        return [describe(item) for item in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(f"an experiment cannot hold {value!r}: only numbers, text, None, tuples and dataclasses are values")
+
+
+@functools.cache
+def source_digest(modules: frozenset[str]) -> str:
+    """Hash names and source of `sources`."""
+    lines = [f"{name} {_digest(path, name == FACADE)}" for name, path in sorted(sources(modules).items())]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def sources(modules: frozenset[str]) -> dict[str, Path]:
+    """Return the files of modules and of all that they import, by module, of those that are part of a run's name."""
+    found: dict[str, Path] = {}
+    todo = list(modules)
+    while todo:
+        name = todo.pop()
+        if name not in found and (path := _file(name)):
+            found[name] = path
+            todo += [*(_imports(name, path) if name != FACADE else ()), *_packages(name)]
+    return found
+
+
+def _modules(value: Any) -> Iterator[str]:
+    """Name the modules of all classes in an experiment."""
+    if isinstance(value, tuple):
+        for item in value:
+            yield from _modules(item)
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        yield from (cls.__module__ for cls in type(value).__mro__)
+        for field in dataclasses.fields(value):
+            yield from _modules(getattr(value, field.name))
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
+    return {name: importlib.metadata.version(name) for name in PACKAGES}
+
+
+@functools.cache
+def _digest(path: Path, docstring_only: bool = False) -> str:
+    content = path.read_bytes()
+    if docstring_only:
+        content = f'"""{ast.get_docstring(ast.parse(content), clean=False)}"""\n'.encode()
+    return hashlib.sha256(content).hexdigest()
+
+
+@functools.cache
+def _file(name: str) -> Path | None:
+    """Return the file of a module that is part of a run's name; None of another, and if there is no such module."""
+    if any(name == carrier or name.startswith(f"{carrier}.") for carrier in CARRIERS):
+        return None
+    top, *inner = name.split(".")
+    if top in PROJECT:
+        return _inside(ROOT / top, inner)
+    if top in sys.stdlib_module_names or _installed(top):
+        return None
+    loaded, spec = getattr(sys.modules.get(name), "__file__", None), _spec(top)
+    if loaded or not inner:
+        return _existing(loaded or (spec.origin if spec else None))
+    folders = (spec.submodule_search_locations if spec else None) or []
+    return next((file for folder in folders if (file := _inside(Path(folder), inner))), None)
+
+
+def _inside(package: Path, inner: Sequence[str]) -> Path | None:
+    """Return the file of a module, from the folder of its outermost package and the names inside of that."""
+    path = package.joinpath(*inner)
+    return _existing(path / "__init__.py") or _existing(path.with_suffix(".py"))
+
+
+def _existing(path: str | Path | None) -> Path | None:
+    return Path(path) if path and Path(path).is_file() else None
+
+
+@functools.cache
+def _installed(top: str) -> bool:
+    """Whether an outermost package or module lies where a package manager puts what it installs."""
+    spec = _spec(top)
+    places = [*(spec.submodule_search_locations or []), spec.origin or ""] if spec else []
+    return any(_managed(Path(place).resolve().parent) for place in places)
+
+
+@functools.cache
+def _managed(folder: Path) -> bool:
+    return folder.name in ("site-packages", "dist-packages") or any(folder.glob("*.dist-info"))
+
+
+@functools.cache
+def _spec(top: str) -> ModuleSpec | None:
+    """Find an outermost package or module, without importing it."""
+    try:
+        return importlib.util.find_spec(top)
+    except ValueError:  # what was made by hand has none
+        return None
+
+
+@functools.cache
+def _imports(name: str, path: Path) -> list[str]:
+    """Name what the statements of a module may import: modules, and names that may be modules."""
+    found: list[str] = []
+    for node in _statements(ast.parse(path.read_bytes()).body) if path.suffix == ".py" else ():
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+            base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+            found += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+    return found
+
+
+def _statements(body: Sequence[ast.AST]) -> Iterator[ast.AST]:
+    """Yield statements and those inside of them."""
+    for node in body:
+        yield node
+        for block in ("body", "orelse", "finalbody", "handlers", "cases"):
+            yield from _statements(getattr(node, block, ()))
+
+
+def _packages(name: str) -> list[str]:
+    """Name the packages around a module, whose ``__init__`` is run before it."""
+    parts = name.split(".")
+    return [".".join(parts[:end]) for end in range(1, len(parts))]

@@ -1,0 +1,110 @@
+"""Session: what the plugin knows while pytest runs, and why a test was not run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from _pytest.outcomes import Failed, Skipped  # pytest.skip.Exception and pytest.fail.Exception, as types
+
+from reproductions.harness.runs.experiment import Experiment
+from reproductions.harness.runs.labelled import Label
+from reproductions.harness.runs.own import exchanged
+from reproductions.harness.runs.provenance import provenance
+from reproductions.harness.runs.runner import Runner
+from reproductions.harness.runs.settings import Settings
+from reproductions.harness.verdicts.claims import Claim
+from reproductions.harness.verdicts.plans import Plan
+from reproductions.harness.verdicts.record import Verdict
+from reproductions.harness.verdicts.verdict import Decider
+
+Grid = Mapping[Label, Sequence[Experiment]]
+"""Experiments by label, one for each seed."""
+
+
+@dataclass
+class Session:
+    """What the plugin knows.
+
+    Attributes
+    ----------
+    settings, runner
+        Options of the session, and what makes its runs.
+    deciders
+        What decides each claim whose test began.
+    verdicts
+        Verdict of every claim whose test ended.
+    claims
+        Claims of every file of which a test decides something, in the order of the file.
+    here
+        Provenance of the session.
+    notes, faults
+        What is said at the end about evidence that was kept, and about what fails the session.
+    unwritten
+        By file, why it could not be written so far, and the verdicts that it lacks, by claim.
+    plans
+        By name of a test module, how many seeds its claims need.
+    grids
+        What the function ``experiments`` of a test module returned: it is called once.
+    """
+
+    settings: Settings
+    runner: Runner
+    deciders: dict[str, Decider] = field(default_factory=dict)
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    claims: dict[str, Claim] = field(default_factory=dict)
+    here: dict[str, Any] = field(default_factory=provenance)
+    notes: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    unwritten: dict[Path, tuple[str, dict[str, Verdict]]] = field(default_factory=dict)
+    plans: dict[str, Plan] = field(default_factory=dict)
+    grids: dict[str, Grid] = field(default_factory=dict)
+
+    def settings_of(self, module: ModuleType) -> Settings:
+        """Return the settings of a test module: those of the session, with the seeds that are planned for it."""
+        plan = self.plans.get(module.__name__)
+        return replace(self.settings, seeds=plan.seeds, thinned=False) if plan else self.settings
+
+    def grid(self, module: ModuleType) -> Grid:
+        """Return the experiments of a test module by label."""
+        if module.__name__ not in self.grids:
+            self.grids[module.__name__] = module.experiments(self.settings_of(module))
+        return self.grids[module.__name__]
+
+    def own_grid(self, module: ModuleType) -> Grid:
+        """Return the labels of a test module whose algorithm that of one's own can replace, with it in its place."""
+        if not self.settings.algorithm:
+            return {}
+        own = self.settings.algorithm
+        made = {label: [exchanged(each, own) for each in group] for label, group in self.grid(module).items()}
+        return {label: [each for each in group if each] for label, group in made.items() if all(group)}
+
+
+SESSION = pytest.StashKey[Session]()
+
+
+def plans_only(config: pytest.Config) -> bool:
+    """Whether the options of pytest say that no test is run."""
+    return any(config.getoption(name, False) for name in ("collectonly", "setupplan", "setuponly"))
+
+
+class NotRun(Skipped):
+    """A test whose data, network or time are not here."""
+
+
+class LaunchFailed(Failed):
+    """A test whose ranks did not end well: it fails with what they said, not with where they were waited for."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, pytrace=False)
+
+
+class Refused(Failed):
+    """A test whose runs do not fit into memory, which an option changes: it fails, and its claim is not run."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, pytrace=False)

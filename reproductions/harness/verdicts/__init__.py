@@ -1,0 +1,1 @@
+"""Judges: claims, statistics, decisions and verdicts; starts nothing."""

@@ -1,0 +1,108 @@
+"""Decisions about curves: levels that some runs never reach, and tails that have to be flat."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from reproductions.harness.verdicts.decisions import Decision, Interval
+from reproductions.harness.verdicts.intervals import mean_interval
+from reproductions.harness.verdicts.statistics import less, within
+
+Times = NDArray[np.float64]
+
+
+def reached(times: Mapping[object, ArrayLike], decide: Callable[[], Decision]) -> Decision:
+    """Compare times to a level where there is something to compare.
+
+    Parameters
+    ----------
+    times
+        By label, the time at which each run reached the level; infinite or NaN for a run that never did.
+    decide
+        The decision about these times, taken if every label has a run that reached the level.
+
+    Returns
+    -------
+    Decision
+        That of `decide`; if no run of a label reached the level, inconclusive: a run that is too short shows neither
+        that the statement holds nor that it fails.
+    """
+    never = [str(label) for label, group in times.items() if not np.isfinite(group).any()]
+    if not never:
+        return decide()
+    runs = sum(np.size(group) for group in times.values())
+    sentence = f"no run reached the level for {', '.join(never)}: there is no time to compare"
+    return Decision("inconclusive", Interval(math.nan, math.nan, math.nan, math.nan, runs), sentence)
+
+
+def sooner(
+    a: ArrayLike, b: ArrayLike, end: float, paired: bool = True, margin: float = 0, alpha: float = 0.05
+) -> Decision:
+    """Decide mean(a) < mean(b) + margin for times to a level; see `less`.
+
+    A run that had not reached the level at `end` is a censored observation: its time is infinite or NaN in `a` or `b`
+    and counts as `end` where that speaks against the outcome. So runs of `b` that never get there can make the
+    statement hold, runs of `a` that never get there can make it fail, and neither the other way round.
+    """
+    times = [np.where(np.isfinite(group), group, math.inf).astype(float) for group in (a, b)]
+
+    def compare() -> Decision:
+        first, second = (np.minimum(group, end) for group in times)
+        decision = less(first, second, paired, margin, alpha)
+        censored = [int(np.isinf(group).sum()) for group in times]
+        return _censored(decision, *censored) if any(censored) else decision
+
+    if np.isinf(times[0]).all() == np.isinf(times[1]).all():
+        return reached({"a": times[0], "b": times[1]}, compare)
+    return compare()  # one of them never gets there: that is an order
+
+
+def _censored(decision: Decision, first: int, second: int) -> Decision:
+    """Take back an outcome that rests on the end of a run in place of a time."""
+    blocked = {"holds": first, "fails": second}.get(decision.outcome, 0)
+    sentence = f"{decision.explanation}; the level was not reached in {first} runs of a and {second} of b"
+    if not blocked:
+        return replace(decision, explanation=sentence, p_holds=None, p_fails=None)
+    return Decision("inconclusive", decision.interval, f"{sentence}, longer runs would decide")
+
+
+def flat_tail(curves: Sequence[ArrayLike], by: float, share: float = 0.25, confidence: float = 0.95) -> Decision:
+    """Decide that curves have come to rest: a condition of every statement about a floor or about convergence.
+
+    The tail, the last `share` of a curve, is cut into halves, and their means may differ by at most `by`.
+
+    Parameters
+    ----------
+    curves
+        One curve a seed, at equal distances of time.
+    by
+        Largest change that does not matter for the statement, such as a tenth of the difference that it is about.
+    share
+        Part of the curve that is its tail, above 0 and at most 1; it needs at least two points.
+
+    Returns
+    -------
+    Decision
+        Holds, or is inconclusive: runs that still change say nothing about where they end.
+    """
+    if not 0 < share <= 1 or not by > 0:
+        raise ValueError(f"a share in (0, 1] and a change above 0 are needed, not {share} and {by}")
+    changes = [_change(np.asarray(curve, dtype=float), share) for curve in curves]
+    decision = within(mean_interval(changes, confidence), -by, by)
+    if decision.outcome != "fails":
+        return replace(decision, bands=())
+    sentence = f"not at rest: {decision.explanation}, longer runs would decide"
+    return Decision("inconclusive", decision.interval, sentence)
+
+
+def _change(curve: Times, share: float) -> float:
+    tail = curve[-max(round(share * len(curve)), 2) :]
+    if len(tail) < 2:
+        raise ValueError(f"a tail needs at least two points, but the curve has {len(curve)}")
+    middle = len(tail) // 2
+    return float(tail[-middle:].mean() - tail[:middle].mean())

@@ -1,0 +1,92 @@
+"""Records: what a verdict says, from which every report is made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, get_args
+
+from pydantic import ConfigDict, Field
+
+from reproductions.harness.runs.provenance import hardware, provenance
+from reproductions.harness.verdicts.claims import SCALES, Basis, Claim, Name, PaperName
+
+SCHEMA = 2
+Count = Annotated[int, Field(ge=0)]
+VERDICTS = (
+    "reproduced",
+    "misprint",
+    "trend",
+    "trend-excluded",
+    "consistent",
+    "erratum",
+    "deviates",
+    "inconclusive",
+    "not run",
+    "illustration",
+    "crashed",
+)
+BASES: tuple[str, ...] = get_args(Basis)
+
+
+def one_of(words: Sequence[str]) -> Any:
+    """Return what allows only these words."""
+    return Field(pattern=f"^({'|'.join(words)})$")
+
+
+@dataclass
+class Verdict:
+    """What was found about one claim at one scale; what the claim says stands in its claims file alone.
+
+    Attributes
+    ----------
+    id, paper, scale, test
+        The claim, where it was decided, and the node id of the test.
+    verdict, basis, reason
+        One of `VERDICTS`, what it rests on (exact, executed, simulated or modelled), and why.
+    found
+        What was found, as a short text.
+    interval, estimate, confidence, df
+        The number behind it, and its interval at this confidence with these degrees of freedom.
+    workload, seeds, ranks, hardware
+        What it was found on.
+    commit, time
+        When it was decided.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+
+    id: Name
+    paper: PaperName
+    scale: Annotated[str, one_of(SCALES)]
+    test: str
+    verdict: Annotated[str, one_of(VERDICTS)] = "crashed"
+    basis: Annotated[str, one_of(BASES)] = "exact"
+    reason: str = "the test ended before it decided the claim"
+    found: str = ""
+    interval: tuple[float, float] | None = None
+    estimate: float | None = None
+    confidence: float | None = None
+    df: float | None = None
+    workload: str = "exact"
+    seeds: Count = 0
+    ranks: Count = 0
+    hardware: str = ""
+    commit: str | None = None
+    time: str = ""
+
+    @property
+    def found_with_interval(self) -> str:
+        """What was found, with the interval that decided it."""
+        if self.interval is None:
+            return self.found
+        low, high = self.interval
+        return f"{self.found} [{low:.3g}, {high:.3g}]".strip()
+
+
+def open_verdict(claim: Claim, scale: str, test: str) -> Verdict:
+    """Return the pessimistic record with which every decision starts."""
+    here = provenance()
+    return Verdict(
+        claim.id, claim.paper, scale, test, hardware=hardware(here), commit=here["commit"], time=here["time"]
+    )

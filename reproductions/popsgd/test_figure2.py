@@ -1,0 +1,146 @@
+"""Figures 2 and 4 of ImageNet: what needs the data and 32 nodes, and the arithmetic that does not."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from reproductions.paper import (
+    Decider,
+    Decision,
+    FigureFolder,
+    Run,
+    Runs,
+    Settings,
+    all_of,
+    decides,
+    draw,
+    exactly,
+    panels,
+    point,
+)
+from reproductions.popsgd.partitions import Partitions, updates_per_model
+from reproductions.popsgd.recipes import IMAGENET_NODES, MULT, SYMMETRIC, imagenet
+from reproductions.popsgd.training import NodeTraining
+from reproductions.workloads.imagenet import Net
+
+SIZE, EPOCHS = 128 * 64 * 2, 64  # a small data set that n = 32 and batches of 2 divide
+TORCHVISION = {"resnet18": 69.758, "resnet50": 76.13}  # top-1 test accuracy of its documentation, %
+NEEDED = "needs ImageNet (--data with imagenet/train and imagenet/val), a GPU and --scale paper"
+
+
+def experiments(settings: Settings) -> dict[str, list[NodeTraining]]:
+    """Return both networks at the paper's scale, nothing elsewhere."""
+    nets: tuple[Net, ...] = ("resnet18", "resnet50") if settings.scale == "paper" else ()
+    return {net: [imagenet(net).training(SYMMETRIC, IMAGENET_NODES, 0)] for net in nets}
+
+
+@decides("popsgd-fig2-resnet18-acc", "popsgd-fig2-train", "popsgd-fig4-resnet50-acc")
+def test_accuracy_on_imagenet(claim: Decider, settings: Settings, request: pytest.FixtureRequest) -> None:
+    if settings.scale != "paper":
+        claim.not_run(NEEDED)
+    runs: Runs[NodeTraining] = request.getfixturevalue("runs")
+    (run,) = runs[str(claim.claim.at["net"])]
+    claim.decide(decide_accuracy(claim, run), runs=[run])
+
+
+def decide_accuracy(claim: Decider, run: Run[NodeTraining]) -> Decision:
+    """Decide a printed accuracy, in points above torchvision's, on one run: the paper shows one, and it takes days."""
+    series = 100 * run.series(f"{claim.claim.at['part']}_accuracy")
+    rises = exactly([series.iloc[-1] > series.iloc[0]], [True])
+    return all_of(claim.within(point(float(series.iloc[-1] - TORCHVISION[str(claim.claim.at["net"])]))), rises)
+
+
+def test_figure2(settings: Settings, request: pytest.FixtureRequest, figures: FigureFolder) -> None:
+    if settings.scale != "paper":
+        pytest.skip(NEEDED)
+    draw_accuracies(request.getfixturevalue("runs"), figures)
+
+
+def draw_accuracies(runs: Runs[NodeTraining], figures: FigureFolder) -> None:
+    """Draw train and test accuracy of node 0 and the accuracy of torchvision, a figure for each network."""
+    import pandas as pd
+
+    for net, name in (("resnet18", "figure2"), ("resnet50", "figure4-imagenet")):
+        figure, (axis,) = panels(1, width=5)
+        parts = [runs.only(net).curves(f"{part}_accuracy").assign(label=part) for part in ("train", "test")]
+        frame = pd.concat(parts, ignore_index=True)
+        frame["value"] *= 100
+        draw(axis, frame)
+        axis.axhline(TORCHVISION[net], color="red", ls=":", label="torchvision")
+        axis.set(
+            xlabel="SGD steps per model", ylabel="top-1 accuracy of node 0, %", title=f"{net}, n = {IMAGENET_NODES}"
+        )
+        axis.legend(fontsize=8)
+        figures.save(name, figure, frame.drop(columns="label"))
+
+
+@decides("popsgd-resnet50-29h", "popsgd-resnet50-48h", "popsgd-intro-one-eighth")
+def test_hours_on_piz_daint(claim: Decider) -> None:
+    claim.not_run("needs ImageNet and 32 (or 8) nodes with a P100 each; see the note of the claim for its arithmetic")
+
+
+# ------------------------------------------------------------------------------------------------------- arithmetic
+
+
+@decides("popsgd-fig2-sample-arithmetic")
+def test_samples_and_updates(claim: Decider) -> None:
+    samples, updates, parallel = counted_ratios(EPOCHS, IMAGENET_NODES, MULT)
+    printed = all_of(exactly([samples], [4.0]), exactly([updates], [8.0]))
+    corrected = exactly([samples, updates, parallel], [4.0, 128.0, 4.0])
+    text = f"samples {samples:g} times fewer, updates per model {updates:g} times ({parallel:g} of data-parallel)"
+    claim.decide_erratum(printed, corrected, text)
+
+
+def counted_ratios(epochs: int, nodes: int, mult: int) -> tuple[float, float, float]:
+    """Count, batch by batch, how many times fewer samples and updates per model PopSGD makes with compressed epochs.
+
+    Returns
+    -------
+    tuple of float
+        Samples that all nodes process, against sequential SGD; updates per model against sequential SGD; updates per
+        model against data-parallel SGD on as many nodes.
+    """
+    sequential, popsgd, parallel = (
+        updates_per_model(SIZE, 2, length, 1, 1) if n == 1 else updates_per_model(SIZE, 2, length, n, m, copies)
+        for length, n, m, copies in ((epochs, 1, 1, 2), (epochs, nodes, mult, 2), (epochs * nodes, nodes, 1, 1))
+    )
+    dealt = Partitions(SIZE, 2, nodes, 0, 2, mult)
+    made = sum(len(dealt.minibatch(node, step)) for node in range(nodes) for step in range(dealt.epoch_steps))
+    return epochs * SIZE / (made * epochs / nodes), sequential / popsgd, parallel / popsgd
+
+
+@decides("popsgd-partition-two-copies")
+def test_every_sample_is_processed_by_two_nodes(claim: Decider) -> None:
+    cases = [(n, mult) for n in (2, 4, 8, 32) for mult in (1, 4)]
+    decisions = [two_copies(Partitions(512, 4, n, 0, 2, mult), epoch) for n, mult in cases for epoch in (0, 1)]
+    seen = sorted({decision.interval.estimate for decision in decisions})
+    text = f"{sum(decision.outcome == 'holds' for decision in decisions)} of {len(decisions)} epochs; counts {seen}"
+    claim.decide(all_of(*decisions, _reshuffled()), text)
+
+
+def two_copies(dealt: Partitions, epoch: int) -> Decision:
+    """Decide that every sample is seen by two nodes, `mult` times by each, in an epoch."""
+    first, seen = epoch * dealt.epoch_steps, Counter[tuple[int, int]]()
+    for node in range(dealt.nodes):
+        for step in range(first, first + dealt.epoch_steps):
+            seen.update((int(sample), node) for sample in dealt.minibatch(node, step))
+    nodes = Counter(sample for sample, _ in seen)
+    every = [nodes[sample] for sample in range(dealt.train_size)]
+    return exactly([*every, *seen.values()], [2] * len(every) + [dealt.mult] * len(seen))
+
+
+def _reshuffled() -> Decision:
+    """Decide that partitions differ from epoch to epoch, and orders from pass to pass."""
+    dealt = Partitions(64, 4, 4, 0, 2, mult=2)
+    passes = [np.concatenate([dealt.minibatch(0, 8 * p + step) for step in range(8)]) for p in range(4)]
+    same_set = [set(passes[0]) == set(passes[1]), set(passes[0]) == set(passes[2])]
+    return exactly([*same_set, bool((passes[0] == passes[1]).all())], [True, False, False])
+
+
+@decides("popsgd-batch-128")
+def test_batch_of_the_recipe(claim: Decider) -> None:
+    batches = {imagenet(net).training(SYMMETRIC, IMAGENET_NODES, 0).batch for net in ("resnet18", "resnet50")}
+    claim.decide(exactly(sorted(batches), [claim.claim.value]))

@@ -1,0 +1,92 @@
+"""Table II against itself, and what the text quotes of it: arithmetic of printed cells, as far as they are rounded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import product
+
+from reproductions.paper import Decider, all_of, decides, exactly, point, rounding, searched, within
+from reproductions.qprsgd import table2
+from reproductions.qprsgd.recipes import PARADIGMS, methods
+from reproductions.qprsgd.table2 import BANDWIDTHS, printed
+
+BLOCKS = tuple(product(PARADIGMS, BANDWIDTHS))
+HOUR = 0.01  # the last printed digit of a time
+
+
+def _ratio(paradigm: str, slow: tuple[int, str], fast: tuple[int, str]) -> tuple[float, float, float]:
+    """Return a ratio of two printed times, and the smallest and largest that their rounding allows."""
+    (b1, m1), (b2, m2) = slow, fast
+    above, below = printed(paradigm, b1, "time")[m1], printed(paradigm, b2, "time")[m2]
+    (a, b), (c, d) = rounding(above, HOUR), rounding(below, HOUR)
+    return above / below, a / d, b / c
+
+
+def _largest(over: str) -> tuple[float, float, float]:
+    """Return the largest printed ratio of a time of a method to that of QPRSGD, and between what its rounding lies."""
+    ratios = [_ratio(p, (b, over), (b, "QPRSGD")) for p, b in BLOCKS]
+    return max(r[0] for r in ratios), max(r[1] for r in ratios), max(r[2] for r in ratios)
+
+
+def _quoted(claim: Decider, quoted: Mapping[str, float], by_hand: Mapping[str, float]) -> None:
+    """Decide that the table holds the quoted ratios, and that its largest are quotients of two cells found by hand."""
+    found = {name: _largest(name) for name in quoted}
+    overlaps = []
+    for name, value in quoted.items():
+        (_, low, high), (first, last) = found[name], rounding(value, 0.1)
+        overlaps.append(min(high, last) >= max(low, first))
+    corrected = exactly([found[name][0] for name in quoted], [by_hand[name] for name in quoted])
+    text = ", ".join(f"{ratio:.2f} [{low:.2f}, {high:.2f}] over {name}" for name, (ratio, low, high) in found.items())
+    claim.decide_erratum(exactly(overlaps, [True] * len(overlaps)), corrected, text)
+
+
+@decides("qprsgd-abstract-18.6x", "qprsgd-sec5c-5.3x")
+def test_quoted_speedups_over_psgd(claim: Decider) -> None:
+    _quoted(claim, {"PSGD": float(claim.claim.value)}, {"PSGD": 4.79 / 0.74})
+
+
+@decides("qprsgd-intro-3.8x-4.7x")
+def test_quoted_speedups_over_qsgd_and_prsgd(claim: Decider) -> None:
+    _quoted(claim, claim.claim.value, {"QSGD": 2.03 / 0.56, "PR-SGD": 1.9 / 0.74})
+
+
+@decides("qprsgd-table2-robust")
+def test_time_hardly_depends_on_bandwidth(claim: Decider) -> None:
+    growth = {p: {m: _ratio(p, (5, m), (100, m)) for m in methods(p)} for p in PARADIGMS}
+    least = searched([growth[p]["QPRSGD"][1] / 1.25 for p in PARADIGMS], "smallest growth by rounding, over 1.25")
+    others = [growth[p]["QPRSGD"][2] / growth[p][m][1] for p in PARADIGMS for m in ("PSGD", "QSGD", "PR-SGD")]
+    corrected = searched(others, "growth of QPRSGD over that of other methods, by the worst rounding")
+    slow, fast = ({p: table2.round_time(methods(p)["QPRSGD"], b) for p in PARADIGMS} for b in (5, 100))
+    text = ", ".join(f"{p} {growth[p]['QPRSGD'][0] - 1:+.0%} (model {slow[p] / fast[p] - 1:+.0%})" for p in PARADIGMS)
+    claim.decide_erratum(least, corrected, text)
+
+
+@decides("qprsgd-sec5c-prsgd-60min")
+def test_prsgd_within_the_hour(claim: Decider) -> None:
+    minutes = 60 * printed("RAR", 5, "time")["PR-SGD"]
+    claim.decide(exactly([minutes < 60], [True]), f"{minutes:.0f} minutes in the table")
+
+
+@decides("qprsgd-sec5c-psgd-1-to-4h")
+def test_gossip_psgd_in_the_table(claim: Decider) -> None:
+    hours = {b: printed("gossip", b, "time")["PSGD"] for b in (100, 5)}
+    bands = dict(zip(hours, (rounding(value, 1) for value in claim.claim.value), strict=True))
+    quoted = all_of(*(within(point(hours[b]), *bands[b]) for b in hours))
+    table = all_of(*(exactly([hours[b]], [cell]) for b, cell in zip(hours, (0.48, 4.79), strict=True)))
+    claim.decide_erratum(quoted, table, " to ".join(f"{value} h" for value in hours.values()))
+
+
+@decides("qprsgd-table2-physical")
+def test_times_are_not_compute_plus_volume_over_bandwidth(claim: Decider) -> None:
+    """Fit compute >= 0 and volume >= 0 to 100 and 20 Mbit/s and predict 5; a second way bounds the growth alone."""
+    off, growths = [], []
+    for paradigm in PARADIGMS:
+        for name in methods(paradigm):
+            fast, middle, slow = (printed(paradigm, bandwidth, "time")[name] for bandwidth in BANDWIDTHS)
+            predicted = middle + (middle - fast) / (1 / 20 - 1 / 100) * (1 / 5 - 1 / 20)
+            off.append(predicted / slow)
+            growths.append(_ratio(paradigm, (20, name), (100, name))[1])
+    # a fifth of the bandwidth makes the volume take five times as long: no sum with compute grows by more
+    decision = exactly([max(off) > 1.1, max(growths) > 5], [True, True])
+    text = f"up to {max(off):.1f} times the printed cell; from 100 to 20 Mbit/s grows up to {max(growths):.1f}-fold"
+    claim.decide(decision, text)

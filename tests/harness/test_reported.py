@@ -1,0 +1,67 @@
+"""What tools and readers see of a claim: properties in a JUnit file, reasons of skips, defaults in the help."""
+
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from reproductions.harness.options import FLAGS, OPTIONS
+from tests.harness.toy_session import Session
+
+SKIPS = """
+from reproductions.harness.plugin import decides
+
+@decides("toy-number")
+def test_number(claim):
+    claim.not_run("needs a bigger toy")
+"""
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Session:
+    return Session(tmp_path / "session")
+
+
+def test_a_junit_file_has_verdict_reported_found_and_interval(session: Session) -> None:
+    path = session.folder / "junit.xml"
+    session.run(str(session.paper), f"--junitxml={path}")
+    cases = {case.get("name"): case for case in ET.parse(path).iter("testcase")}
+    properties = {p.get("name"): p.get("value") for p in cases["test_number[toy-number]"].iter("property")}
+    kept = session.verdicts()["toy-number"]
+    assert properties.pop("interval") == "[{:.6g}, {:.6g}]".format(*kept["interval"])  # type: ignore[misc]
+    expected = {"claim": "toy-number", "scale": "smoke", "reported": "1.0"}
+    assert properties == expected | {name: kept[name] for name in ("verdict", "found")}
+
+
+def test_the_reason_of_a_skip_names_the_claim_once(session: Session) -> None:
+    session.write_test(SKIPS)
+    printed = session.run("-rs", str(session.paper)).stdout
+    assert re.findall(r"SKIPPED.*", printed) == [next(line for line in printed.splitlines() if "SKIPPED" in line)]
+    assert "toy-number: needs a bigger toy" in printed
+    assert session.verdicts()["toy-number"]["reason"] == "needs a bigger toy"
+
+
+def test_every_option_says_its_default(session: Session) -> None:
+    text = " ".join(session.run("--help").stdout.split())
+    for option in (*OPTIONS, *FLAGS):
+        assert f"(default: {option.default})" in text.split(f"--{option.name}", 1)[1].split(" --", 1)[0], option.name
+
+
+def test_workers_of_xdist_are_refused_in_one_sentence(session: Session) -> None:
+    pytest.importorskip("xdist")
+    done = session.run("-n", "2", str(session.paper))
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert re.findall(r"ERROR: .*", done.stderr) == [done.stderr.strip()]
+    assert "-n 2 would start as many sessions" in done.stderr
+    assert not (session.results / "runs").exists()
+
+
+def test_workers_of_xdist_may_run_the_tests_of_the_suite(session: Session) -> None:
+    pytest.importorskip("xdist")
+    own = session.folder / "tests" / "test_own.py"
+    own.parent.mkdir()
+    own.write_text("def test_it():\n    pass\n")
+    (session.folder / "pytest.ini").write_text("[pytest]\ntestpaths = tests\n")
+    done = session.run("-c", str(session.folder / "pytest.ini"), "-n", "1", str(own))
+    assert "1 passed" in done.stdout, done.stdout + done.stderr

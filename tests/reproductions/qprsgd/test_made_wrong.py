@@ -1,0 +1,216 @@
+"""Figure 3 and table II on made-up runs: green where the paper is right, red at the nearest wrong thing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from reproductions.harness.runs.settings import Settings
+from reproductions.harness.verdicts import rules
+from reproductions.paper import Runs
+from reproductions.qprsgd import (
+    recipes,
+    table2,
+    test_communication,
+    test_figure3_k_m,
+    test_figure3_methods,
+    test_table2,
+    test_table2_text,
+)
+from reproductions.qprsgd.recipes import METHODS, Member
+from tests.reproductions.lab import decided
+from tests.reproductions.qprsgd import made
+from tests.reproductions.qprsgd.trials import green, red
+
+SETTINGS = Settings(seeds=5)
+K_M = test_figure3_k_m.BY_K | test_figure3_k_m.BY_M
+Test = Callable[..., None]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let made-up runs differ from what the claims file lists about real ones."""
+    monkeypatch.setattr(rules, "listed", lambda *_: ("", ""))
+
+
+def k_m(rounds: Callable[[Member], float]) -> Runs[Any]:
+    return made.runs(SETTINGS, test_figure3_k_m.experiments(SETTINGS), K_M, rounds)
+
+
+def methods(rounds: Callable[[Member], float]) -> Runs[Any]:
+    return made.runs(SETTINGS, test_figure3_methods.experiments(SETTINGS), METHODS, rounds)
+
+
+def equal(method: Member) -> float:
+    """Converge after 40 rounds, whatever K, M and the quantization."""
+    return 40.0
+
+
+def halved(method: Member) -> float:
+    """Converge as the paper says: K times as fast, twice as fast with twice the workers."""
+    return 160.0 / method.period * recipes.M / method.workers
+
+
+def nearly(method: Member) -> float:
+    """Gain a little more by gossip; K = 8 saves 30 % of the rounds of K = 4."""
+    by_period = {1: 160.0, 4: 40.0, 8: 28.0}[method.period] * (1.0 if method.paradigm == "RAR" else 0.9)
+    return by_period * recipes.M / method.workers
+
+
+CLAIMS_K_M: dict[str, Test] = {
+    "qprsgd-fig3a-K-rar": test_figure3_k_m.test_larger_periods_converge_faster,
+    "qprsgd-fig3e-K-gossip": test_figure3_k_m.test_eight_updates_take_less_time_than_four,
+    "qprsgd-fig3b-M-rar": test_figure3_k_m.test_twice_the_workers_need_half_the_iterations,
+    "qprsgd-fig3f-M-gossip": test_figure3_k_m.test_twice_the_workers_need_half_the_iterations,
+}
+
+
+@pytest.mark.parametrize("claim", CLAIMS_K_M)
+def test_claims_on_k_and_m(claim: str) -> None:
+    test = CLAIMS_K_M[claim]
+    assert green(test, claim, settings=SETTINGS, runs=k_m(nearly)) == "trend"
+    assert not_green(test, claim, k_m(equal))
+
+
+def test_numbers_that_are_excluded_are_said_to_be() -> None:
+    def little(method: Member) -> float:
+        return 44.0 - method.period - method.workers / 2
+
+    for claim in ("qprsgd-fig3e-K-gossip", "qprsgd-fig3b-M-rar"):
+        assert green(CLAIMS_K_M[claim], claim, settings=SETTINGS, runs=k_m(little)) == "trend-excluded"
+
+
+def test_sensitivity_to_the_period() -> None:
+    test, claim = test_figure3_k_m.test_gossip_is_more_sensitive_to_the_period, "qprsgd-fig3-gossip-more-sensitive"
+
+    def by_gossip(method: Member) -> float:
+        return 40.0 if method.paradigm == "RAR" else halved(method)
+
+    def by_ring(method: Member) -> float:
+        return 40.0 if method.paradigm == "gossip" else halved(method)
+
+    green(test, claim, settings=SETTINGS, runs=k_m(by_gossip))
+    red(test, claim, settings=SETTINGS, runs=k_m(by_ring))
+
+
+@pytest.mark.filterwarnings("error")
+def test_runs_that_do_not_converge_decide_nothing() -> None:
+    def never(method: Member) -> float:
+        return 4000.0
+
+    for claim, test in CLAIMS_K_M.items():
+        if claim != "qprsgd-fig3a-K-rar":  # which compares losses
+            assert decided(test, claim, settings=SETTINGS, runs=k_m(never)).verdict == "inconclusive"
+    for claim, test in CLAIMS_METHODS.items():
+        assert decided(test, claim, settings=SETTINGS, runs=methods(never)).verdict == "inconclusive"
+
+
+CLAIMS_METHODS: dict[str, Test] = {
+    "qprsgd-fig3c-overlap-pr": test_figure3_methods.test_quantization_changes_no_curve,
+    "qprsgd-fig3g-overlap-pr": test_figure3_methods.test_quantization_changes_no_curve,
+    "qprsgd-fig3c-3x": test_figure3_methods.test_convergence_is_over_three_times_as_fast,
+    "qprsgd-fig3d-vs-qsgd": test_figure3_methods.test_communication_is_half_of_qsgds,
+    "qprsgd-fig3h-vs-qsgd": test_figure3_methods.test_communication_is_half_of_qsgds,
+    "qprsgd-comm-qpr-less-qsgd": test_figure3_methods.test_bytes_to_a_loss_are_ordered,
+}
+
+
+@pytest.mark.parametrize("claim", CLAIMS_METHODS)
+def test_claims_on_methods(claim: str) -> None:
+    """Local updates that gain nothing, or quantization that costs a fifth of the rounds, turn the claims red."""
+
+    def slower(method: Member) -> float:
+        return halved(method) * (1.2 if method.quantized else 1)
+
+    green(CLAIMS_METHODS[claim], claim, settings=SETTINGS, runs=methods(halved))
+    assert not_green(CLAIMS_METHODS[claim], claim, methods(slower if "overlap" in claim else equal))
+
+
+@pytest.mark.parametrize(("paradigm", "bandwidth"), [("rar", 5), ("rar", 20), ("gossip", 5)])
+def test_times_of_table2_need_a_network(paradigm: str, bandwidth: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With links that cost nothing, or messages that are not smaller, the printed order is gone."""
+    test, claim = test_table2.test_times_to_a_loss, f"qprsgd-table2-{paradigm}-{bandwidth}mbps-time"
+    assert green(test, claim, settings=SETTINGS, runs=methods(halved)) == "consistent"
+    monkeypatch.setattr(table2, "slowness", lambda *_: 0.0)
+    assert not_green(test, claim, methods(halved))
+    monkeypatch.undo()
+    monkeypatch.setattr(table2, "volume", lambda method: 2.0)
+    assert not_green(test, claim, methods(halved))
+
+
+def test_accuracies_of_table2_need_local_updates() -> None:
+    test, claim = test_table2.test_accuracies_after_a_time, "qprsgd-table2-rar-5mbps-acc"
+    green(test, claim, settings=SETTINGS, runs=methods(halved))
+    assert not_green(test, claim, methods(lambda method: 160.0))
+
+
+def test_the_fastest_method_of_table2() -> None:
+    test, claim = test_table2.test_fastest_unless_the_network_is, "qprsgd-table2-fastest"
+
+    def slower(method: Member) -> float:
+        return halved(method) * (1.5 if method.quantized and method.period > 1 else 1)
+
+    assert not_green(test, claim, methods(slower))
+
+
+# --------------------------------------------------------------------------------------------- printed numbers and bits
+
+
+def test_quoted_ratios_that_the_table_holds_are_no_errata(monkeypatch: pytest.MonkeyPatch) -> None:
+    for claim, hours in {"qprsgd-abstract-18.6x": 13.76, "qprsgd-sec5c-5.3x": 3.92}.items():
+        monkeypatch.setattr(test_table2_text, "printed", with_cells({5: {"PSGD": hours}}))
+        red(test_table2_text.test_quoted_speedups_over_psgd, claim)
+        monkeypatch.undo()
+    cells = {20: {"QSGD": 2.13}, 5: {"PR-SGD": 3.48}}
+    monkeypatch.setattr(test_table2_text, "printed", with_cells(cells))
+    red(test_table2_text.test_quoted_speedups_over_qsgd_and_prsgd, "qprsgd-intro-3.8x-4.7x")
+
+
+def with_cells(cells: dict[int, dict[str, float]]) -> Callable[[str, int, str], dict[str, float]]:
+    """Return the printed table with other times by gossip at some bandwidths."""
+
+    def printed(paradigm: str, bandwidth: int, column: str) -> dict[str, float]:
+        return table2.printed(paradigm, bandwidth, column) | (cells.get(bandwidth, {}) if paradigm == "gossip" else {})
+
+    return printed
+
+
+def test_text_that_agrees_with_the_table_is_no_erratum(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(test_table2_text, "printed", with_cells({5: {"QPRSGD": 0.45}}))
+    red(test_table2_text.test_time_hardly_depends_on_bandwidth, "qprsgd-table2-robust")
+    monkeypatch.setattr(test_table2_text, "printed", with_cells({100: {"PSGD": 1.0}, 5: {"PSGD": 4.0}}))
+    red(test_table2_text.test_gossip_psgd_in_the_table, "qprsgd-sec5c-psgd-1-to-4h")
+
+
+def test_other_tables_are_not_what_is_found_about_the_printed_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(test_table2_text, "printed", lambda *_: {"PR-SGD": 1.2})
+    red(test_table2_text.test_prsgd_within_the_hour, "qprsgd-sec5c-prsgd-60min")
+    names = ("PSGD", "QSGD", "PR-SGD", "QPRSGD")
+    affine = lambda paradigm, bandwidth, column: dict.fromkeys(names, 1 + 10 / bandwidth)  # noqa: E731
+    monkeypatch.setattr(test_table2_text, "printed", affine)
+    red(test_table2_text.test_times_are_not_compute_plus_volume_over_bandwidth, "qprsgd-table2-physical")
+
+
+@pytest.mark.parametrize(
+    "claim",
+    ["qprsgd-fig3d-90pct-vs-prsgd", "qprsgd-fig3h-90pct-vs-prsgd", "qprsgd-intro-90pct", "qprsgd-abstract-90pct"],
+)
+def test_savings_need_short_codes(claim: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bit more in every code leaves less than 90 %."""
+    right = test_communication.bits
+    monkeypatch.setattr(test_communication, "PARAMETERS", 40_000)
+    monkeypatch.setattr(test_communication, "bits", lambda kind, parts, codec: right("normal", 1, codec) + 20)
+    red(test_communication.test_encoded_messages_against_dense_ones, claim)
+
+
+def test_equal_communication_needs_equal_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = table2.volume
+    monkeypatch.setattr(table2, "volume", lambda method: right(method) * method.period)
+    red(test_communication.test_psgd_and_prsgd_send_equally_much, "qprsgd-comm-psgd-equals-prsgd")
+
+
+def not_green(test: Test, claim: str, runs: Runs[Any]) -> bool:
+    """Say whether a claim deviates or is left open: of two equal things chance decides between these."""
+    return decided(test, claim, settings=SETTINGS, runs=runs).verdict in {"deviates", "inconclusive"}
