@@ -1,0 +1,108 @@
+"""Pictures of the standings: a map of conditions and contestants, performance profiles, what no other beats."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from reproductions.comparison.race import Race
+from reproductions.comparison.standings import MEASURES, advice, front, profile, standings, summary
+from reproductions.paper import COLOURS, FigureFolder, Runs, panels
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+FACTORS = np.geomspace(1, 32, 121)
+WORST = 10.0  # ratio from which on a cell has the darkest colour
+STYLES = ("-", "--", ":")
+TIME, SENT = "seconds_to_target", "bytes_to_target"
+
+
+def draw_map(runs: Runs[Race], figures: FigureFolder, name: str) -> None:
+    """Draw how many times as long as the best each contestant takes to the target, in each condition."""
+    frame = standings(runs)
+    table = summary(frame, TIME)
+    wide = table.pivot_table(index="contestant", columns="condition", values="ratio", sort=False, dropna=False)
+    best = table.pivot_table(index="contestant", columns="condition", values="best", sort=False, dropna=False)
+    order = list(dict.fromkeys(frame["contestant"]))
+    wide, best = wide.loc[order], best.loc[order]
+    figure, (axis,) = panels(1, width=0.62 * wide.shape[1] + 3.2, height=0.3 * len(wide) + 2.4)
+    shown = np.log(wide.to_numpy().clip(1, WORST))
+    axis.imshow(
+        np.where(np.isfinite(wide), shown, np.nan), cmap="YlOrBr", vmin=0, vmax=1.6 * math.log(WORST), aspect="auto"
+    )
+    for (row, column), ratio in np.ndenumerate(wide.to_numpy()):
+        text = "never" if np.isinf(ratio) else f"{ratio:.3g}"
+        axis.text(
+            column, row, text, ha="center", va="center", fontsize=7, weight="bold" if best.iloc[row, column] else None
+        )
+    axis.set_xticks(range(wide.shape[1]), wide.columns, rotation=45, ha="right", fontsize=8)
+    axis.set_yticks(range(len(wide)), wide.index, fontsize=8)
+    axis.grid(visible=False)
+    axis.set(
+        xlabel="condition", ylabel="contestant", title=_title(runs, "modelled time to the target over that of the best")
+    )
+    figure.text(
+        0.01, 0.01, "bold: the best, or not told from it at 95 %; never: some seed did not get there", fontsize=7
+    )
+    figures.save(
+        name, figure, table.merge(advice(table)[["condition", "best"]], on="condition", suffixes=("", " of all"))
+    )
+
+
+def draw_profiles(runs: Runs[Race], figures: FigureFolder, name: str) -> None:
+    """Draw in what share of the conditions each contestant is within a factor of the best."""
+    frame = standings(runs)
+    figure, axes = panels(2, width=4.6, height=4.2)
+    frames = []
+    for axis, measure in zip(axes, (TIME, SENT), strict=True):
+        curves = profile(summary(frame, measure), FACTORS)
+        for k, who in enumerate(dict.fromkeys(frame["contestant"])):
+            part = curves[curves["contestant"] == who]
+            style = STYLES[k // len(COLOURS)]
+            axis.step(
+                part["factor"], part["share"], style, where="post", color=COLOURS[k % len(COLOURS)], lw=1.3, label=who
+            )
+        axis.set(xscale="log", xlim=(1, FACTORS[-1]), ylim=(0, 1.02), xlabel=f"factor of the best, {MEASURES[measure]}")
+        axis.set_xticks([1, 2, 4, 8, 16, 32], ["1", "2", "4", "8", "16", "32"])
+        axis.minorticks_off()
+        frames.append(curves.assign(measure=measure))
+    axes[0].set_ylabel("share of all conditions")
+    axes[1].legend(fontsize=6, loc="upper left", bbox_to_anchor=(1.01, 1))
+    figure.suptitle(_title(runs, "performance profiles"))
+    figures.save(name, figure, pd.concat(frames, ignore_index=True))
+
+
+def draw_fronts(runs: Runs[Race], figures: FigureFolder, name: str, conditions: tuple[str, ...]) -> None:
+    """Draw time against traffic to the target; a line joins what no other beats in both."""
+    frame = standings(runs)
+    means = frame.groupby(["condition", "contestant"], sort=False)[[TIME, SENT]].mean().reset_index()
+    figure, axes = panels(len(conditions), width=3.6, height=3.6)
+    fronts = front(frame)
+    for axis, condition in zip(axes, conditions, strict=True):
+        _draw_front(axis, means[means["condition"] == condition], fronts[fronts["condition"] == condition])
+        axis.set(title=condition, xlabel=MEASURES[TIME])
+    axes[0].set_ylabel("MB sent a worker to the target")
+    figure.suptitle(_title(runs, "time against traffic"))
+    kept = pd.MultiIndex.from_frame(fronts[["condition", "contestant"]])
+    means["front"] = pd.MultiIndex.from_frame(means[["condition", "contestant"]]).isin(kept)
+    figures.save(name, figure, means)
+
+
+def _draw_front(axis: Axes, means: pd.DataFrame, best: pd.DataFrame) -> None:
+    there = means[np.isfinite(means[TIME]) & (means[SENT] > 0)]
+    axis.plot(there[TIME], there[SENT] / 1e6, "o", ms=4, color=COLOURS[0], alpha=0.5)
+    best = best[best[SENT] > 0]
+    axis.step(best[TIME], best[SENT] / 1e6, "k", where="post", lw=1)
+    for row in best.itertuples():
+        axis.annotate(str(row.contestant), (row[3], row[4] / 1e6), (3, 4), textcoords="offset points", fontsize=6)
+    axis.set(xscale="log", yscale="log")
+
+
+def _title(runs: Runs[Race], what: str) -> str:
+    first = runs.all[0].experiment
+    seeds = len({run.experiment.seed for run in runs.all})
+    return f"{first.task.name}, {what} ({seeds} seeds)"

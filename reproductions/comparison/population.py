@@ -1,0 +1,127 @@
+"""PopSGD by the clock: whoever is ready meets a random other node.
+
+In algorithm 1 of the paper two nodes make a step each and average. Here a node computes its gradients, then meets a
+node drawn from all others. With ``symmetric`` both wait until both are ready, as in the paper; with ``one-sided``, as
+in the authors' code, the node that is ready reads the last model of the other, which does not notice. A lost message,
+or a node that is not there, makes a meeting fail: who came keeps the model that it has.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from algorithms.streams import stream
+from reproductions.comparison.clock import Clock
+from reproductions.comparison.conditions import MODEL, OVERHEAD, PATIENCE, Condition
+from reproductions.comparison.contestants import Pairs
+from reproductions.comparison.log import Log, moments
+from reproductions.comparison.tasks import Task
+
+
+@dataclass
+class Population:
+    """The nodes of a run, and when each has computed its next gradients.
+
+    Parameters
+    ----------
+    rule, lr
+        How they meet, and the step size.
+    condition, task, steps, seed
+        Where, on what, how many gradients of a node on average, and the key of all draws.
+    """
+
+    rule: Pairs
+    lr: float
+    condition: Condition
+    task: Task
+    steps: int
+    seed: int
+    made: int = 0
+    meetings: int = 0
+    log: Log = field(init=False)
+
+    def __post_init__(self) -> None:
+        n = self.condition.workers
+        self.x: Tensor = self.task.start().repeat(n, 1)
+        self.log, self.clock = Log(self.task), Clock(self.condition, n, self.steps, self.seed)
+        self.samples = self.task.drawn(n, self.steps, self.seed, self.condition.sorted)
+        self.own = np.zeros(n, dtype=np.int64)
+        self.partners = stream(self.seed, "comparison/partners").integers(n - 1, size=self.steps * n + n)
+        self.luck = stream(self.seed, "comparison/meetings").random((self.steps * n + n, 2))
+        for i in range(n):
+            self._compute(i)
+
+    def run(self) -> Log:
+        """Let nodes meet until all together have made the gradients of the run."""
+        n, wanted, looks = self.condition.workers, self.steps * self.condition.workers, sorted(moments(self.steps))
+        while self.made < wanted and np.isfinite(self.clock.now).any():
+            i = int(np.argmin(self.clock.now))
+            moment = self.clock.now[i]
+            self._meet(i)
+            while looks and self.made >= looks[0] * n:
+                there = torch.from_numpy(np.isfinite(self.clock.now))
+                self.log.add(looks.pop(0), moment, self.clock.sent.sum() / n, self.log.measure(self.x[there]))
+        return self.log
+
+    def _compute(self, i: int) -> None:
+        """Let a node compute until it has made the steps of a period."""
+        for k in range(self.rule.period):
+            self.clock.compute(i, int(self.own[i]) + k)
+
+    def _descend(self, i: int) -> None:
+        """Make the local steps of a node, whose time has passed."""
+        for _ in range(self.rule.period):
+            batch = self.samples[i, self.own[i] % self.steps][None]
+            self.x[i] -= self.lr * self.task.gradients(self.x[i : i + 1], batch)[0]
+            self.own[i] += 1
+            self.made += 1
+
+    def _meet(self, i: int) -> None:
+        """Let a node that is ready meet another."""
+        self._descend(i)
+        if self.rule.rule != "none":
+            j = (i + 1 + int(self.partners[self.meetings % len(self.partners)])) % self.condition.workers
+            lost = self.luck[self.meetings % len(self.luck)] < self._loss(i, j)
+            self.meetings += 1
+            both = self.rule.rule == "symmetric"
+            late = self.clock.now[j] > self.clock.now[i] + (PATIENCE if both else np.inf) or np.isinf(self.clock.now[j])
+            if both and not late:
+                self._average(i, j, bool(lost.any()))
+            else:
+                self._read(i, j, bool(lost[0]) or late)
+        self._compute(i)
+
+    def _average(self, i: int, j: int, lost: bool) -> None:
+        """Let both wait for each other and average; if a message is lost, both know it after the timeout."""
+        self._descend(j)
+        done = max(self.clock.now[i], self.clock.now[j]) + self._transfer(i) + lost * self.condition.timeout
+        self._transfer(j)
+        if not lost:
+            self.x[i] = self.x[j] = (self.x[i] + self.x[j]) / 2
+        self.clock.now[i] = self.clock.now[j] = done
+        self._compute(j)
+
+    def _read(self, i: int, j: int, lost: bool) -> None:
+        """Let a node average with the last model of another one."""
+        if np.isfinite(self.clock.now[j]):
+            self.clock.now[i] += self._transfer(j)
+        if lost:
+            self.clock.now[i] += self.condition.timeout
+        else:
+            self.x[i] = (self.x[i] + self.x[j]) / 2
+
+    def _transfer(self, sender: int) -> float:
+        """Count a model that is sent; return how long that takes."""
+        self.clock.sent[sender] += 4 * MODEL
+        return self.condition.latency + OVERHEAD + 8 * 4 * MODEL / self.condition.bandwidth
+
+    def _loss(self, i: int, j: int) -> np.ndarray:
+        """Return the probabilities that the messages from j to i and from i to j are lost."""
+        if not self.condition.burst:
+            return np.full(2, self.condition.loss)
+        links = self.condition.bursts(self.seed).probability(int(self.own[i]), self.condition.workers)
+        return np.array([links[j, i], links[i, j]])

@@ -1,0 +1,164 @@
+"""SGD in the cluster model by the clock: the processes of the paper, whose messages take the time of a link.
+
+`algorithms.clustersgd.scheduler` lets an adversary choose the order of events. Here time chooses it: a process that
+waits for N messages goes on when the N-th arrives. Messages are never lost, as the model wants it: they are repeated,
+which takes time. Registers are in the memory of a machine that a cluster shares, and take none.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from algorithms.clustersgd.model import Clusters, Computed, Process, Vector
+from algorithms.clustersgd.scheduler import Crash, Deliver, Step, System
+from algorithms.clustersgd.sgd import GeneralSGD, StronglyConvexSGD
+from algorithms.schedule import StepDecay
+from algorithms.streams import stream
+from reproductions.comparison.clock import Clock
+from reproductions.comparison.conditions import COMPUTE, MODEL, OVERHEAD, Condition
+from reproductions.comparison.contestants import Waiting
+from reproductions.comparison.log import Log, moments
+from reproductions.comparison.tasks import Task
+
+CLUSTER = 2  # processes that share a memory
+CONTRACTION = 0.96  # q of the agreement in each iteration: one round of algorithm 3
+
+
+@dataclass
+class Processes:
+    """The processes of a run.
+
+    Parameters
+    ----------
+    rule, lr
+        Which algorithm, and the step size.
+    condition, task, steps, seed
+        Where, on what, T, and the key of all draws.
+    """
+
+    rule: Waiting
+    lr: float
+    condition: Condition
+    task: Task
+    steps: int
+    seed: int
+    log: Log = field(init=False)
+
+    def __post_init__(self) -> None:
+        n = self.condition.workers
+        self.log, self.clock = Log(self.task), Clock(self.condition, n, self.steps, self.seed)
+        self.samples = self.task.drawn(n, self.steps, self.seed, self.condition.sorted)
+        self.messages = 0
+        self.out, self.busy = np.zeros(n), np.zeros(n)  # until when the link from and to a process is taken
+        self.models: dict[int, dict[int, tuple[float, Vector, float]]] = {t: {} for t in moments(self.steps)}
+        self.events: list[tuple[float, int, Deliver]] = []
+        start = self.task.start().numpy().astype(np.float64)
+        sgd = self._algorithm(n)
+        self.system = System(
+            sgd.clusters, [self._watched(i, sgd.process(i, start, self._gradient)) for i in range(n)], record=False
+        )
+
+    def run(self) -> Log:
+        """Let time choose the events until all are done, or those that are left wait for ever."""
+        self._go_on()
+        while self.events:
+            moment, _, event = heapq.heappop(self.events)
+            i = event.process
+            waited = i not in self.system.ready
+            if event in self.system.messages and self.system.effects[i] is not None:
+                self.system.apply(event)
+                if waited and i in self.system.ready:
+                    self.clock.now[i] = max(self.clock.now[i], moment)
+            self._go_on()
+        self._write()
+        return self.log
+
+    def _algorithm(self, n: int) -> StronglyConvexSGD | GeneralSGD:
+        clusters, rate = Clusters.even(n, max(n // CLUSTER, 1)), StepDecay(self.lr)
+        wanted = max(round(self.rule.share * n), 1)
+        if self.rule.agrees:
+            return GeneralSGD(
+                clusters, self.steps, wanted, rate, n - wanted, contraction=CONTRACTION, output=self.steps
+            )
+        return StronglyConvexSGD(clusters, self.steps, wanted, rate, n - wanted)
+
+    def _gradient(self, i: int, t: int, x: Vector) -> Vector:
+        """Compute a gradient, which takes its time."""
+        self.clock.compute(i, t - 1)
+        row = torch.from_numpy(x).float()[None]
+        gradient: Vector = np.asarray(self.task.gradients(row, self.samples[i, t - 1][None])[0], dtype=np.float64)
+        return gradient
+
+    def _watched(self, i: int, process: Process) -> Process:
+        """Run a process and look at its model at the moments of the log."""
+        result: Any = None
+        while True:
+            try:
+                effect = process.send(result)
+            except StopIteration as stop:
+                output: Vector = stop.value
+                return output
+            if isinstance(effect, Computed) and len(effect.tag) == 1 and effect.tag[0] in self.models:
+                seen = self.clock.now[i], effect.value, self.clock.sent[i]
+                self.models[effect.tag[0]][i] = seen
+            result = yield effect
+
+    def _go_on(self) -> None:
+        """Let every process make the steps that it can, the one whose clock is first before the others."""
+        while self.system.ready:
+            i = min(self.system.ready, key=lambda process: self.clock.now[process])
+            if np.isinf(self.clock.now[i]):
+                self.system.apply(Crash(i))
+                continue
+            self.system.apply(Step(i))
+            self._send(list(self._posted()))
+
+    def _posted(self) -> Iterator[Deliver]:
+        yield from self.system.posted
+        self.system.posted.clear()
+
+    def _send(self, messages: list[Deliver]) -> None:
+        """Put what was broadcast on the link of its sender, and note when it arrives."""
+        for message in messages:
+            sender, receiver = message.sender, message.process
+            if sender == receiver:
+                heapq.heappush(self.events, (self.clock.now[sender], self.messages, message))
+            else:
+                heapq.heappush(self.events, (self._arrival(sender, receiver), self.messages, message))
+            self.messages += 1
+
+    def _arrival(self, sender: int, receiver: int) -> float:
+        """Send a model of one process to another; return when it is there."""
+        condition, seconds = self.condition, OVERHEAD + 8 * 4 * MODEL / self.condition.bandwidth
+        attempts = self._attempts(sender, receiver)
+        self.clock.sent[sender] += 4 * MODEL * attempts
+        self.out[sender] = max(self.out[sender], self.clock.now[sender]) + seconds * attempts
+        there = self.out[sender] + condition.latency + condition.timeout * (attempts - 1)
+        self.busy[receiver] = max(there, self.busy[receiver] + seconds)
+        return float(self.busy[receiver])
+
+    def _attempts(self, sender: int, receiver: int) -> int:
+        if not self.condition.loss:
+            return 1
+        probability = self.condition.loss
+        if self.condition.burst:
+            step = int(self.clock.now[sender] / COMPUTE)
+            probability = self.condition.bursts(self.seed).probability(step, self.condition.workers)[sender, receiver]
+        return int(stream(self.seed, "comparison/again", sender, self.messages).geometric(1 - probability))
+
+    def _write(self) -> None:
+        """Look at the models of those who got to each moment together: most of those who have not crashed."""
+        n, gone = self.condition.workers, len(self.system.crashed)
+        for t in sorted(self.models):
+            seen = list(self.models[t].values())
+            if len(seen) < max((n - gone) // 2, 1):
+                continue
+            times, models, sent = zip(*seen, strict=True)
+            rows = torch.from_numpy(np.array(models)).float()
+            self.log.add(t, max(times), sum(sent) / n, self.log.measure(rows))

@@ -1,0 +1,99 @@
+"""Race: the experiment of the comparison, one contestant in one condition, tuned there and then run."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from algorithms.algorithm import Algorithm
+from reproductions.comparison import contestants, tuning
+from reproductions.comparison.conditions import Condition
+from reproductions.comparison.contestants import Contestant
+from reproductions.comparison.log import Row
+from reproductions.comparison.tasks import Task
+from reproductions.harness.runs.context import Context
+from reproductions.harness.runs.experiment import Experiment, Placement
+
+
+@dataclass(frozen=True)
+class Race(Experiment):
+    """A contestant in a condition.
+
+    Logged at every moment (step: gradients of a worker): ``loss`` and ``validation_loss`` of the mean model,
+    ``workers_loss`` (the mean of those of all models), ``disagreement`` ((1/n) sum_i |x_i - mean|^2), ``seconds``
+    (modelled) and ``sent_bytes`` (a worker). At step 0: ``seconds_to_target``, ``bytes_to_target`` and
+    ``steps_to_target``, infinite if it is never reached, and ``chosen_lr`` and ``chosen_<knob>``.
+    At step k = 1, 2, ...: the k-th try of the tuning, ``try_lr``, ``try_<knob>``, ``try_seconds`` to the target on the
+    validation samples and ``try_validation_loss`` at the end.
+
+    Parameters
+    ----------
+    contestant
+        Its name, see `contestants`.
+    condition, task
+        Where, and on what.
+    alike
+        Other conditions of the comparison: a run that is the same under several of them is made once.
+    steps, trials
+        Gradients of a worker, and tries of the tuning.
+    seed
+        Key of the run, not of the tuning.
+    own
+        One's own algorithm, if the contestant is none of the suite's.
+    """
+
+    placement: ClassVar[Placement] = Placement.ALONE
+    basis: ClassVar[str] = "modelled"
+    contestant: str
+    condition: Condition
+    task: Task
+    alike: tuple[Condition, ...]
+    steps: int
+    trials: int
+    seed: int
+    own: Algorithm | None = None
+
+    @property
+    def workers(self) -> int:
+        """n; one rank runs all of them."""
+        return self.condition.workers
+
+    @property
+    def cost(self) -> float:
+        """Seconds on one core."""
+        return 2e-3 * self.steps * self.condition.workers / 8
+
+    def execute(self, context: Context) -> None:
+        """Tune, run, log."""
+        context.notes["workload"] = self.task.name
+        who = contestants.own(self.contestant, self.own) if self.own else contestants.contestant(self.contestant)
+        choice, tried = _tuned(who, self.condition, self.alike, self.task, self.steps, self.trials)
+        log = tuning.run(who, choice, self.condition, self.alike, self.task, self.steps, self.seed)
+        reached = {
+            f"{name}_to_target": log.reached(what)
+            for name, what in (("seconds", "seconds"), ("bytes", "sent"), ("steps", "step"))
+        }
+        context.log(0, reached | _named("chosen", choice))
+        for k, trial in enumerate(tried, start=1):
+            seen = {"try_seconds": trial.seconds, "try_validation_loss": trial.validation_loss}
+            context.log(k, _named("try", trial.choice) | seen)
+        for row in log.rows:
+            context.log(row.step, _metrics(row))
+
+
+def _named(prefix: str, choice: tuning.Choice) -> dict[str, float]:
+    return {f"{prefix}_{name}": float(value) for name, value in (("lr", choice.lr), *choice.knobs)}
+
+
+def _metrics(row: Row) -> dict[str, float]:
+    return row.seen._asdict() | {"seconds": row.seconds, "sent_bytes": row.sent}
+
+
+@functools.lru_cache(maxsize=4096)
+def _tuned(
+    who: Contestant, condition: Condition, alike: tuple[Condition, ...], task: Task, steps: int, trials: int
+) -> tuple[tuning.Choice, Sequence[tuning.Trial]]:
+    """Return what was chosen; all seeds of a contestant in a condition share it."""
+    return tuning.tuned(who, condition, alike, task, steps, trials)

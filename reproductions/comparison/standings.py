@@ -1,0 +1,132 @@
+"""Standings: who gets where in which condition, with intervals over seeds, and what can be said across conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from reproductions.comparison.race import Race
+from reproductions.paper import Runs, paired_difference
+
+CHOSEN = "chosen_"  # begins the metrics that say what was tuned
+MEASURES = {
+    "seconds_to_target": "modelled seconds to the target",
+    "bytes_to_target": "bytes sent a worker to the target",
+    "steps_to_target": "gradients a worker to the target",
+}
+
+
+def standings(runs: Runs[Race]) -> pd.DataFrame:
+    """Return one row a race.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns task, condition, contestant, seed; the measures, infinite where the target was not reached; failed;
+        loss, workers_loss, disagreement and seconds at the end; chosen, the step size and knobs as text.
+    """
+    rows = []
+    for run in runs.all:
+        who, where = run.experiment.contestant, run.experiment.condition.name
+        values = run.frame[run.frame["step"] == 0].set_index("metric")["value"]
+        end = {name: run.final(name) for name in ("loss", "workers_loss", "disagreement", "seconds")}
+        measures = {name: float(values[name]) for name in MEASURES}
+        chosen = ", ".join(
+            f"{name.removeprefix(CHOSEN)} {value:g}"
+            for name, value in zip(map(str, values.index), values, strict=True)
+            if name.startswith(CHOSEN)
+        )
+        rows.append(
+                {"task": run.experiment.task.name, "condition": where, "contestant": who, "seed": run.experiment.seed}
+                | measures | {"failed": not np.isfinite(measures["seconds_to_target"])} | end | {"chosen": chosen}
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def summary(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """Return the standing of every contestant in every condition by a measure, the best first.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns condition, contestant, mean (infinite if a seed failed), failed (share of the seeds), ratio (of its
+        geometric mean to the best, paired by seed), low and high (ends of its 95 % interval), best (whether it is, or
+        its interval with the best holds 1).
+    """
+    rows: list[dict[str, object]] = []
+    for condition, part in frame.groupby("condition", sort=False):
+        values = part.pivot_table(index="seed", columns="contestant", values=measure, dropna=False, sort=False)
+        failed = part.groupby("contestant", sort=False)["failed"].mean()
+        finite = values[[who for who in values if np.isfinite(values[who]).all()]]
+        logs = finite.apply(np.log).mean().sort_values()
+        rows += [
+            {"condition": condition, "contestant": who, "mean": values[who].mean(), "failed": failed[who]}
+            | _against(finite, who, str(logs.index[0]) if len(logs) else "")
+            for who in [*logs.index, *(name for name in values if name not in finite)]
+        ]
+    return pd.DataFrame(rows)
+
+
+def _against(values: pd.DataFrame, who: str, best: str) -> dict[str, object]:
+    """Return the ratio of a contestant to the best, with its interval."""
+    if who not in values:
+        return {"ratio": np.inf, "low": np.inf, "high": np.inf, "best": False}
+    if who == best or values[who].equals(values[best]):
+        return {"ratio": 1.0, "low": 1.0, "high": 1.0, "best": True}
+    between = paired_difference(np.log(values[who].to_numpy()), np.log(values[best].to_numpy()))
+    ratio, low, high = np.exp([between.estimate, between.low, between.high])
+    return {"ratio": ratio, "low": low, "high": high, "best": bool(low <= 1)}
+
+
+def profile(table: pd.DataFrame, factors: Iterable[float]) -> pd.DataFrame:
+    """Return the performance profile of Dolan and More (2002).
+
+    Parameters
+    ----------
+    table
+        As `summary` returns it.
+    factors
+        At least 1.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a contestant and factor: the share of all conditions in which its mean is within the factor of the best.
+    """
+    total = table["condition"].nunique()
+    rows = [
+        {"contestant": who, "factor": factor, "share": float((part["ratio"] <= factor).sum() / total)}
+        for who, part in table.groupby("contestant", sort=False)
+        for factor in factors
+    ]
+    return pd.DataFrame(rows)
+
+
+def front(frame: pd.DataFrame, first: str = "seconds_to_target", second: str = "bytes_to_target") -> pd.DataFrame:
+    """Return, for each condition, the contestants that no other beats in both measures, by their means over seeds."""
+    means = frame.groupby(["condition", "contestant"], sort=False)[[first, second]].mean().reset_index()
+    kept = []
+    for _, part in means[np.isfinite(means[first])].groupby("condition", sort=False):
+        ordered = part.sort_values([first, second])
+        kept.append(ordered[ordered[second] < ordered[second].cummin().shift(fill_value=np.inf)])
+    return pd.concat(kept, ignore_index=True) if kept else means[:0]
+
+
+def advice(table: pd.DataFrame) -> pd.DataFrame:
+    """Return one row a condition: who is best, ties included, and who never got there."""
+    rows = []
+    for condition, part in table.groupby("condition", sort=False):
+        best, lost = part[part["best"]], part[part["failed"] == 1]
+        rows.append(
+            {"condition": condition, "best": "; ".join(best["contestant"]), "mean": part["mean"].min(),
+             "never there": "; ".join(lost["contestant"])}
+        )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def winners(table: pd.DataFrame) -> list[str]:
+    """Return who is best or tied with the best in every condition; nobody, where there is no overall winner."""
+    wins = table[table["best"]].groupby("contestant")["condition"].nunique()
+    return sorted(wins[wins == table["condition"].nunique()].index)

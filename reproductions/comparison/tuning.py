@@ -1,0 +1,109 @@
+"""Tuning: the same protocol for every contestant, in every condition.
+
+A contestant has `trials` tries. The k-th has a step size drawn from the k-th of as many equal parts, on a logarithmic
+scale, of the range of the task, the same for all contestants, and its other knobs by chance. Each try is one run of
+full length with a seed that no result uses. The one is chosen that is first, in modelled seconds, at the target on the
+validation samples; if none gets there, the one with the lowest loss on them at the end. The test part has no say.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from algorithms.algorithm import Algorithm
+from algorithms.streams import stream
+from reproductions.comparison import rounds
+from reproductions.comparison.conditions import Condition
+from reproductions.comparison.contestants import Contestant, Made, Pairs
+from reproductions.comparison.log import LOST, Log
+from reproductions.comparison.population import Population
+from reproductions.comparison.processes import Processes
+from reproductions.comparison.tasks import Task
+
+TUNING = 1_000_003  # seed of all tries; results have small seeds
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A step size and values of the other knobs."""
+
+    lr: float
+    knobs: tuple[tuple[str, float | int], ...] = ()
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A try: seconds to the target on the validation samples, and the loss on them at the end."""
+
+    choice: Choice
+    seconds: float
+    validation_loss: float
+
+
+def choices(contestant: Contestant, task: Task, trials: int) -> list[Choice]:
+    """Return what a contestant tries; a ValueError refuses fewer than two tries."""
+    if trials < 2:
+        raise ValueError(f"{trials} tries tune nothing: at least two are needed")
+    low, high = task.rates
+    parts = (np.arange(trials) + stream(TUNING, "comparison/step sizes").random(trials)) / trials
+    luck = stream(TUNING, f"comparison/knobs/{contestant.name}")
+    return [
+        Choice(
+            float(f"{lr:.3g}"),
+            tuple((name, values[luck.integers(len(values))]) for name, values in contestant.knobs.items()),
+        )
+        for lr in low * (high / low) ** parts
+    ]
+
+
+def tuned(
+    contestant: Contestant, condition: Condition, others: Sequence[Condition], task: Task, steps: int, trials: int
+) -> tuple[Choice, list[Trial]]:
+    """Return what a contestant chooses in a condition, and all that it tried."""
+    tried = []
+    for choice in choices(contestant, task, trials):
+        log = run(contestant, choice, condition, tuple(others), task, steps, TUNING)
+        tried.append(Trial(choice, log.reached("seconds", "validation_loss"), end(log)))
+    return min(tried, key=lambda trial: (trial.seconds, trial.validation_loss)).choice, tried
+
+
+def end(log: Log) -> float:
+    """Return the validation loss at the end; that of a diverged model for who never got there."""
+    return log.rows[-1].seen.validation_loss if log.rows and math.isfinite(log.rows[-1].seconds) else LOST
+
+
+def run(
+    contestant: Contestant,
+    choice: Choice,
+    condition: Condition,
+    others: tuple[Condition, ...],
+    task: Task,
+    steps: int,
+    seed: int,
+) -> Log:
+    """Return one run of a contestant; those of an algorithm in rounds are shared with the conditions `others`."""
+    made = contestant.make(condition.workers, dict(choice.knobs))
+    if isinstance(made, Algorithm):
+        together = tuple(sorted(rounds.shared(made, condition, others), key=lambda each: each.name))
+        logs = _in_rounds(made, choice.lr, together, task, steps, seed, contestant.background)
+        return logs[together.index(condition)]
+    return _by_events(made, choice.lr, condition, task, steps, seed)
+
+
+@functools.lru_cache(maxsize=256)
+def _in_rounds(
+    made: Algorithm, lr: float, conditions: tuple[Condition, ...], task: Task, steps: int, seed: int, background: bool
+) -> list[Log]:
+    return rounds.race(made, lr, conditions, task, steps, seed, background)
+
+
+def _by_events(made: Made, lr: float, condition: Condition, task: Task, steps: int, seed: int) -> Log:
+    if isinstance(made, Pairs):
+        return Population(made, lr, condition, task, steps, seed).run()
+    assert not isinstance(made, Algorithm)
+    return Processes(made, lr, condition, task, steps, seed).run()
