@@ -8,7 +8,7 @@ which takes time. Registers are in the memory of a machine that a cluster shares
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,27 +66,42 @@ class Processes:
 
     def run(self) -> Log:
         """Let time choose the events until all are done, or those that are left wait for ever."""
-        self._go_on()
-        while self.events:
-            moment, _, event = heapq.heappop(self.events)
-            i = event.process
-            waited = i not in self.system.ready
-            if event in self.system.messages and self.system.effects[i] is not None:
-                self.system.apply(event)
-                if waited and i in self.system.ready:
-                    self.clock.now[i] = max(self.clock.now[i], moment)
-            self._go_on()
+        while self.events or self.system.ready:
+            ready = min(self.system.ready, key=lambda process: self.clock.now[process], default=None)
+            if ready is not None and (not self.events or self.clock.now[ready] <= self.events[0][0]):
+                self._go_on(ready)
+            else:
+                self._deliver(*heapq.heappop(self.events))
         self._write()
         return self.log
 
+    def _go_on(self, i: int) -> None:
+        """Let a process make its step, and send what it says; nothing more, if it has crashed."""
+        self.system.apply(Crash(i) if np.isinf(self.clock.now[i]) else Step(i))
+        self._send(self.system.posted)
+        self.system.posted.clear()
+
+    def _deliver(self, moment: float, _: int, message: Deliver) -> None:
+        """Let a message arrive; a process that waited for it goes on at this moment."""
+        i = message.process
+        if message in self.system.messages and self.system.effects[i] is not None:
+            waited = i not in self.system.ready
+            self.system.apply(message)
+            if waited and i in self.system.ready:
+                self.clock.now[i] = max(self.clock.now[i], moment)
+
     def _algorithm(self, n: int) -> StronglyConvexSGD | GeneralSGD:
         clusters, rate = Clusters.even(n, max(n // CLUSTER, 1)), StepDecay(self.lr)
-        wanted = max(round(self.rule.share * n), 1)
+        wanted = self._wanted()
         if self.rule.agrees:
             return GeneralSGD(
                 clusters, self.steps, wanted, rate, n - wanted, contraction=CONTRACTION, output=self.steps
             )
         return StronglyConvexSGD(clusters, self.steps, wanted, rate, n - wanted)
+
+    def _wanted(self) -> int:
+        """Return N."""
+        return max(round(self.rule.share * self.condition.workers), 1)
 
     def _gradient(self, i: int, t: int, x: Vector) -> Vector:
         """Compute a gradient, which takes its time."""
@@ -109,21 +124,7 @@ class Processes:
                 self.models[effect.tag[0]][i] = seen
             result = yield effect
 
-    def _go_on(self) -> None:
-        """Let every process make the steps that it can, the one whose clock is first before the others."""
-        while self.system.ready:
-            i = min(self.system.ready, key=lambda process: self.clock.now[process])
-            if np.isinf(self.clock.now[i]):
-                self.system.apply(Crash(i))
-                continue
-            self.system.apply(Step(i))
-            self._send(list(self._posted()))
-
-    def _posted(self) -> Iterator[Deliver]:
-        yield from self.system.posted
-        self.system.posted.clear()
-
-    def _send(self, messages: list[Deliver]) -> None:
+    def _send(self, messages: Sequence[Deliver]) -> None:
         """Put what was broadcast on the link of its sender, and note when it arrives."""
         for message in messages:
             sender, receiver = message.sender, message.process
@@ -153,12 +154,11 @@ class Processes:
         return int(stream(self.seed, "comparison/again", sender, self.messages).geometric(1 - probability))
 
     def _write(self) -> None:
-        """Look at the models of those who got to each moment together: most of those who have not crashed."""
-        n, gone = self.condition.workers, len(self.system.crashed)
+        """Look at the models of the N processes that got to each moment first, which is when a user has an answer."""
+        wanted = self._wanted()
         for t in sorted(self.models):
-            seen = list(self.models[t].values())
-            if len(seen) < max((n - gone) // 2, 1):
-                continue
-            times, models, sent = zip(*seen, strict=True)
-            rows = torch.from_numpy(np.array(models)).float()
-            self.log.add(t, max(times), sum(sent) / n, self.log.measure(rows))
+            seen = sorted(self.models[t].values(), key=lambda each: each[0])[:wanted]
+            if len(seen) == wanted:
+                times, models, sent = zip(*seen, strict=True)
+                rows = torch.from_numpy(np.array(models)).float()
+                self.log.add(t, float(times[-1]), sum(sent) / wanted, self.log.measure(rows))

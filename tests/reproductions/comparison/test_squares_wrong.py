@@ -1,0 +1,105 @@
+"""Wrong models of time that must turn the claims of the comparison red."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reproductions.comparison import race, test_squares, tuning
+from reproductions.comparison.clock import Clock
+from reproductions.comparison.recipes import squares
+from reproductions.comparison.test_squares import BANDWIDTHS, LOSSES, ONE_SIDED, RPS, SYNC
+from reproductions.harness.runs.settings import Settings
+from reproductions.paper import Runs
+from tests.reproductions.lab import assert_red, decided, simulate
+
+Patch = pytest.MonkeyPatch
+Label = tuple[str, str]
+GRID = squares(Settings())
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered() -> Iterator[None]:
+    """Forget runs that were made before something was changed, and those made with it."""
+    forget()
+    yield
+    forget()
+
+
+def forget() -> None:
+    tuning._in_rounds.cache_clear()
+    race._tuned.cache_clear()
+
+
+def runs_of(*labels: Label, seeds: int = 4) -> Runs[Any]:
+    """Run the races of some labels, each timed in its own condition and in the others of these labels."""
+    wheres = tuple({GRID[label][0].condition for label in labels})
+    return simulate({label: [replace(each, alike=wheres) for each in GRID[label][:seeds]] for label in labels})
+
+
+def red(claim: str, test: Callable[..., None], runs: Runs[Any]) -> None:
+    assert_red(f"comparison-{claim}", lambda decider: test(decider, runs=runs))
+
+
+SLOW = (ONE_SIDED, "one slow worker"), (SYNC, "one slow worker")
+AGAIN = [(SYNC, where) for where in ("ideal", *LOSSES)]
+RING = [(who, where) for who in ("PSGD on a ring", "QSGD on a ring") for where in BANDWIDTHS]
+
+
+def test_retransmission_for_free_turns_its_bytes_red(monkeypatch: Patch) -> None:
+    right = decided(
+        test_squares.test_what_is_lost_is_sent_again, "comparison-retransmission-bytes", runs=runs_of(*AGAIN)
+    )
+    assert right.verdict == "reproduced"
+    forget()
+    monkeypatch.setattr(Clock, "_attempts", lambda clock, messages, step: messages.astype(float))
+    red("retransmission-bytes", test_squares.test_what_is_lost_is_sent_again, runs_of(*AGAIN))
+
+
+def test_a_straggler_that_nobody_waits_for_turns_its_claim_red(monkeypatch: Patch) -> None:
+    right = decided(test_squares.test_a_slow_worker_holds_up_who_waits, "comparison-slow-worker", runs=runs_of(*SLOW))
+    assert right.verdict == "consistent"
+    forget()
+    phase = Clock.phase
+
+    def alone(clock: Clock, nbytes: np.ndarray, *rest: Any) -> None:
+        before = clock.now.copy()
+        clock.now = np.full_like(before, np.median(before))
+        phase(clock, nbytes, *rest)
+        clock.now = clock.now - np.median(before) + before.min()
+
+    monkeypatch.setattr(Clock, "phase", alone)
+    red("slow-worker", test_squares.test_a_slow_worker_holds_up_who_waits, runs_of(*SLOW))
+
+
+def test_messages_of_full_length_turn_the_gain_of_quantization_red(monkeypatch: Patch) -> None:
+    phase = Clock.phase
+    monkeypatch.setattr(
+        Clock, "phase", lambda clock, nbytes, *rest: phase(clock, np.where(nbytes > 0, 7e4, 0.0), *rest)
+    )
+    red("quantization", test_squares.test_quantization_pays_as_its_bits_say, runs_of(*RING, seeds=3))
+
+
+def test_a_mean_over_half_of_the_workers_turns_the_claim_of_rps_red() -> None:
+    runs = runs_of((SYNC, "1 % loss"), (RPS, "4 workers"))
+    halved = Runs({(SYNC, "1 % loss"): runs[SYNC, "1 % loss"], (RPS, "1 % loss"): runs[RPS, "4 workers"]})
+    red("rps-samples", test_squares.test_a_lost_hundredth_costs_rps_no_samples, halved)
+
+
+def test_survivors_that_wait_for_the_crashed_turn_the_claim_of_crashes_red(monkeypatch: Patch) -> None:
+    monkeypatch.setattr(Clock, "present", lambda clock: np.ones(clock.workers, dtype=np.bool_))
+    where = "a quarter crashes"
+    runs = runs_of(*((who, where) for who, there in GRID if there == where), seeds=2)
+    assert_red(
+        "comparison-crash",
+        lambda claim: test_squares.test_who_waits_for_everybody_does_not_survive_a_crash(claim, runs=runs),
+    )
+
+
+def test_one_seed_decides_nothing() -> None:
+    verdict = decided(
+        test_squares.test_a_slow_worker_holds_up_who_waits, "comparison-slow-worker", runs=runs_of(*SLOW, seeds=1)
+    )
+    assert verdict.verdict == "inconclusive"
