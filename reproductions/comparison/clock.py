@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from algorithms.network import Delivered
 from algorithms.streams import stream
-from reproductions.comparison.conditions import OVERHEAD, PATIENCE, Condition
+from reproductions.comparison.conditions import OVERHEAD, PATIENCE, NetworkCondition
 
 Seconds = NDArray[np.float64]
 
@@ -37,7 +37,7 @@ class Clock:
         (workers,) seconds, infinite for who has crashed or waits for such a worker for ever; (workers,) bytes.
     """
 
-    condition: Condition
+    condition: NetworkCondition
     workers: int
     steps: int
     seed: int

@@ -28,7 +28,7 @@ Outage = tuple[int, float, float]
 
 
 @dataclass(frozen=True)
-class Condition:
+class NetworkCondition:
     """What algorithms meet.
 
     Parameters
@@ -115,30 +115,30 @@ class Condition:
         ]
 
 
-IDEAL = Condition("ideal")
+IDEAL = NetworkCondition("ideal")
 CONDITIONS = (
     IDEAL,
-    Condition("1 % loss", loss=0.01),
-    Condition("10 % loss", loss=0.1),
-    Condition("30 % loss", loss=0.3),
-    Condition("10 % loss in bursts", loss=0.1, burst=10),
-    Condition("30 % loss in bursts", loss=0.3, burst=10),
-    Condition("100 Mbit/s", bandwidth=1e8),
-    Condition("20 Mbit/s", bandwidth=2e7),
-    Condition("20 Mbit/s, 10 % loss", bandwidth=2e7, loss=0.1),
-    Condition("between continents", bandwidth=1e8, latency=0.075),
-    Condition("between continents, 10 % loss", bandwidth=1e8, latency=0.075, loss=0.1),
-    Condition("one slow worker", slowest=5.0),
-    Condition("heavy tails", tail=1.5),
-    Condition("a quarter crashes", crashes=0.25),
-    Condition("a quarter comes and goes", leaves=0.25),
-    Condition("sorted data", sorted=True),
-    Condition("4 workers", workers=4),
-    Condition("64 workers", workers=64),
+    NetworkCondition("1 % loss", loss=0.01),
+    NetworkCondition("10 % loss", loss=0.1),
+    NetworkCondition("30 % loss", loss=0.3),
+    NetworkCondition("10 % loss in bursts", loss=0.1, burst=10),
+    NetworkCondition("30 % loss in bursts", loss=0.3, burst=10),
+    NetworkCondition("100 Mbit/s", bandwidth=1e8),
+    NetworkCondition("20 Mbit/s", bandwidth=2e7),
+    NetworkCondition("20 Mbit/s, 10 % loss", bandwidth=2e7, loss=0.1),
+    NetworkCondition("between continents", bandwidth=1e8, latency=0.075),
+    NetworkCondition("between continents, 10 % loss", bandwidth=1e8, latency=0.075, loss=0.1),
+    NetworkCondition("one slow worker", slowest=5.0),
+    NetworkCondition("heavy tails", tail=1.5),
+    NetworkCondition("a quarter crashes", crashes=0.25),
+    NetworkCondition("a quarter comes and goes", leaves=0.25),
+    NetworkCondition("sorted data", sorted=True),
+    NetworkCondition("4 workers", workers=4),
+    NetworkCondition("64 workers", workers=64),
 )
 
 
-def condition(name: str) -> Condition:
+def condition(name: str) -> NetworkCondition:
     """Return the condition of a name; a ValueError lists those there are."""
     try:
         return next(each for each in CONDITIONS if each.name == name)

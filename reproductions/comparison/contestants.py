@@ -1,7 +1,7 @@
 """Contestants: every algorithm of the five papers and their baselines, each with the knobs that its tuning may turn.
 
 A contestant is made for n workers from a choice of its knobs. What it is decides how it is run: an `Algorithm` in
-rounds (`rounds`), `Pairs` of nodes that meet when they are ready (`population`), `Waiting` for the first N messages
+rounds (`rounds`), `Pairs` of nodes that meet when they are ready (`meetings`), `Waiting` for the first N messages
 (`processes`). One of your own joins by `own`.
 
 Not here: FedPAQ, QSparse-local-SGD and DoubleSqueeze, whose server has no process of its own in this suite, so that its

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
-from reproductions.comparison.tasks import PARTS, Task
+from reproductions.comparison.tasks import PARTS, RaceTask
 
 MOMENTS = 24  # at which a run is looked at
 LOST = 1e6  # a loss that no model has that learns
@@ -38,10 +38,10 @@ class Row(NamedTuple):
 
 
 @dataclass
-class Log:
+class RaceLog:
     """Rows of one run on a task."""
 
-    task: Task
+    task: RaceTask
     rows: list[Row] = field(default_factory=list)
 
     def measure(self, models: Tensor) -> Seen:

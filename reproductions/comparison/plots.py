@@ -10,7 +10,7 @@ import pandas as pd
 
 from reproductions.comparison.race import Race
 from reproductions.comparison.standings import MEASURES, advice, front, profile, standings, summary
-from reproductions.paper import COLOURS, FigureFolder, Runs, panels
+from reproductions.paper import COLOURS, FigureFolder, Runs, Settings, panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,6 +19,11 @@ FACTORS = np.geomspace(1, 32, 121)
 WORST = 10.0  # ratio from which on a cell has the darkest colour
 STYLES = ("-", "--", ":")
 TIME, SENT = "seconds_to_target", "bytes_to_target"
+
+
+def named(figure: str, settings: Settings) -> str:
+    """Return the name of a figure; one with an algorithm of one's own takes the place of no other."""
+    return f"{figure}-{settings.algorithm.folder}" if settings.algorithm else figure
 
 
 def draw_map(runs: Runs[Race], figures: FigureFolder, name: str) -> None:

@@ -21,10 +21,10 @@ from algorithms.clustersgd.sgd import GeneralSGD, StronglyConvexSGD
 from algorithms.schedule import StepDecay
 from algorithms.streams import stream
 from reproductions.comparison.clock import Clock
-from reproductions.comparison.conditions import COMPUTE, MODEL, OVERHEAD, Condition
+from reproductions.comparison.conditions import COMPUTE, MODEL, OVERHEAD, NetworkCondition
 from reproductions.comparison.contestants import Waiting
-from reproductions.comparison.log import Log, moments
-from reproductions.comparison.tasks import Task
+from reproductions.comparison.log import RaceLog, moments
+from reproductions.comparison.tasks import RaceTask
 
 CLUSTER = 2  # processes that share a memory
 CONTRACTION = 0.96  # q of the agreement in each iteration: one round of algorithm 3
@@ -44,15 +44,15 @@ class Processes:
 
     rule: Waiting
     lr: float
-    condition: Condition
-    task: Task
+    condition: NetworkCondition
+    task: RaceTask
     steps: int
     seed: int
-    log: Log = field(init=False)
+    log: RaceLog = field(init=False)
 
     def __post_init__(self) -> None:
         n = self.condition.workers
-        self.log, self.clock = Log(self.task), Clock(self.condition, n, self.steps, self.seed)
+        self.log, self.clock = RaceLog(self.task), Clock(self.condition, n, self.steps, self.seed)
         self.samples = self.task.drawn(n, self.steps, self.seed, self.condition.sorted)
         self.messages = 0
         self.out, self.busy = np.zeros(n), np.zeros(n)  # until when the link from and to a process is taken
@@ -64,7 +64,7 @@ class Processes:
             sgd.clusters, [self._watched(i, sgd.process(i, start, self._gradient)) for i in range(n)], record=False
         )
 
-    def run(self) -> Log:
+    def run(self) -> RaceLog:
         """Let time choose the events until all are done, or those that are left wait for ever."""
         while self.events or self.system.ready:
             ready = min(self.system.ready, key=lambda process: self.clock.now[process], default=None)

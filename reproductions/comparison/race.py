@@ -9,10 +9,10 @@ from typing import ClassVar
 
 from algorithms.algorithm import Algorithm
 from reproductions.comparison import contestants, tuning
-from reproductions.comparison.conditions import Condition
+from reproductions.comparison.conditions import NetworkCondition
 from reproductions.comparison.contestants import Contestant
 from reproductions.comparison.log import Row
-from reproductions.comparison.tasks import Task
+from reproductions.comparison.tasks import RaceTask
 from reproductions.harness.runs.context import Context
 from reproductions.harness.runs.experiment import Experiment, Placement
 
@@ -47,9 +47,9 @@ class Race(Experiment):
     placement: ClassVar[Placement] = Placement.ALONE
     basis: ClassVar[str] = "modelled"
     contestant: str
-    condition: Condition
-    task: Task
-    alike: tuple[Condition, ...]
+    condition: NetworkCondition
+    task: RaceTask
+    alike: tuple[NetworkCondition, ...]
     steps: int
     trials: int
     seed: int
@@ -93,7 +93,12 @@ def _metrics(row: Row) -> dict[str, float]:
 
 @functools.lru_cache(maxsize=4096)
 def _tuned(
-    who: Contestant, condition: Condition, alike: tuple[Condition, ...], task: Task, steps: int, trials: int
+    who: Contestant,
+    condition: NetworkCondition,
+    alike: tuple[NetworkCondition, ...],
+    task: RaceTask,
+    steps: int,
+    trials: int,
 ) -> tuple[tuning.Choice, Sequence[tuning.Trial]]:
     """Return what was chosen; all seeds of a contestant in a condition share it."""
     return tuning.tuned(who, condition, alike, task, steps, trials)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from reproductions.comparison.conditions import CONDITIONS, Condition
+from reproductions.comparison.conditions import CONDITIONS, NetworkCondition
 from reproductions.comparison.contestants import CONTESTANTS, Contestant, own
 from reproductions.comparison.race import Race
-from reproductions.comparison.tasks import Digits, Squares, Task
+from reproductions.comparison.tasks import DigitsTask, RaceTask, SquaresTask
 from reproductions.paper import Settings
 
 BRIEF = ("ideal", "10 % loss", "20 Mbit/s", "one slow worker", "sorted data")  # of digits at smoke scale
@@ -37,7 +37,7 @@ class Recipe:
     trials: int
 
     @property
-    def conditions(self) -> tuple[Condition, ...]:
+    def conditions(self) -> tuple[NetworkCondition, ...]:
         """All conditions, at these sizes."""
         sizes = {"4 workers": self.fewest, "64 workers": self.most}
         return tuple(
@@ -63,7 +63,7 @@ def field(settings: Settings) -> Sequence[Contestant]:
     return [*CONTESTANTS, *joined]
 
 
-def races(settings: Settings, task: Task, only: Sequence[str] = ()) -> dict[tuple[str, str], list[Race]]:
+def races(settings: Settings, task: RaceTask, only: Sequence[str] = ()) -> dict[tuple[str, str], list[Race]]:
     """Return the races on a task under (contestant, condition), one a seed; in all conditions if none are named."""
     recipe = RECIPES[settings.scale]
     mine = settings.algorithm
@@ -83,9 +83,9 @@ def races(settings: Settings, task: Task, only: Sequence[str] = ()) -> dict[tupl
 
 def squares(settings: Settings) -> dict[tuple[str, str], list[Race]]:
     """Return the races on least squares, in all conditions."""
-    return races(settings, Squares())
+    return races(settings, SquaresTask())
 
 
 def digits(settings: Settings) -> dict[tuple[str, str], list[Race]]:
     """Return the races on digits; at smoke scale in some of the conditions."""
-    return races(settings, Digits(), BRIEF if settings.scale == "smoke" else ())
+    return races(settings, DigitsTask(), BRIEF if settings.scale == "smoke" else ())

@@ -20,9 +20,9 @@ from algorithms.qprsgd.messages import Codec
 from algorithms.qprsgd.ring import RingQPRSGD
 from algorithms.world import World
 from reproductions.comparison.clock import Clock
-from reproductions.comparison.conditions import MODEL, Condition
-from reproductions.comparison.log import Log, moments
-from reproductions.comparison.tasks import Task
+from reproductions.comparison.conditions import MODEL, NetworkCondition
+from reproductions.comparison.log import RaceLog, moments
+from reproductions.comparison.tasks import RaceTask
 
 PROBE = 64  # steps in which an algorithm has to communicate
 
@@ -98,12 +98,12 @@ def tolerant(algorithm: Algorithm, nodes: int) -> bool:
 def race(
     algorithm: Algorithm,
     lr: float,
-    conditions: Sequence[Condition],
-    task: Task,
+    conditions: Sequence[NetworkCondition],
+    task: RaceTask,
     steps: int,
     seed: int,
     background: bool = False,
-) -> list[Log]:
+) -> list[RaceLog]:
     """Return what one run shows under conditions in which the same messages arrive.
 
     Parameters
@@ -119,7 +119,7 @@ def race(
 
     Returns
     -------
-    list of Log
+    list of RaceLog
         One a condition.
     """
     first = conditions[0]
@@ -129,7 +129,7 @@ def race(
     world, x = TimedWorld(workers, clocks, charged(algorithm, len(start), nodes), seed), start.repeat(workers, 1)
     state, samples = algorithm.state(world, x), task.drawn(nodes, steps, seed, first.sorted)
     goes_on = tolerant(algorithm, nodes)
-    logs = [Log(task) for _ in clocks]
+    logs = [RaceLog(task) for _ in clocks]
     for t in range(steps):
         active = clocks[0].present()[:nodes] if goes_on else np.ones(nodes, dtype=np.bool_)
         for clock in clocks:
@@ -146,7 +146,7 @@ def race(
     return logs
 
 
-def _gradients(task: Task, x: Tensor, samples: NDArray[np.int64], active: NDArray[np.bool_]) -> Tensor:
+def _gradients(task: RaceTask, x: Tensor, samples: NDArray[np.int64], active: NDArray[np.bool_]) -> Tensor:
     """Return the gradients of all rows; zero for who is not there and for auxiliary variables."""
     g = torch.zeros_like(x)
     g[: len(samples)] = task.gradients(x[: len(samples)], samples)
@@ -154,7 +154,9 @@ def _gradients(task: Task, x: Tensor, samples: NDArray[np.int64], active: NDArra
     return g
 
 
-def shared(algorithm: Algorithm, condition: Condition, others: Sequence[Condition]) -> list[Condition]:
+def shared(
+    algorithm: Algorithm, condition: NetworkCondition, others: Sequence[NetworkCondition]
+) -> list[NetworkCondition]:
     """Return the conditions among `others` under which the run of an algorithm is that under `condition`.
 
     An algorithm that waits for every message makes the same steps whatever the links and machines are; one that does

@@ -21,7 +21,7 @@ Parts = dict[Part, tuple[Tensor, Tensor]]
 Indices = NDArray[np.int64]
 
 
-class Task(ABC):
+class RaceTask(ABC):
     """A problem as a frozen value.
 
     Attributes
@@ -71,7 +71,7 @@ class Task(ABC):
 
 
 @dataclass(frozen=True)
-class Squares(Task):
+class SquaresTask(RaceTask):
     """Least squares with a known optimum; the loss is f(x) - f*, exact on the training part.
 
     Variances of the features fall as 1/k, mixed by a rotation. Tuning sees the loss on validation samples, which has
@@ -86,11 +86,11 @@ class Squares(Task):
     m: int = 4096
 
     def start(self) -> Tensor:
-        """See `Task.start`."""
+        """See `RaceTask.start`."""
         return torch.zeros(self.d)
 
     def gradients(self, models: Tensor, samples: Indices) -> Tensor:
-        """See `Task.gradients`."""
+        """See `RaceTask.gradients`."""
         a, b = self._parts["train"]
         rows = a[torch.from_numpy(samples)]
         residuals = torch.einsum("kbd,kd->kb", rows, models) - b[torch.from_numpy(samples)]
@@ -98,7 +98,7 @@ class Squares(Task):
         return gradients
 
     def losses(self, models: Tensor, part: Part) -> NDArray[np.float64]:
-        """See `Task.losses`: on the validation part the mean of half squares, else f(x) - f* on the training part."""
+        """See `RaceTask.losses`: half the mean square on the validation part, else f(x) - f* on the training part."""
         with np.errstate(over="ignore", invalid="ignore"):
             if part == "validation":
                 a, b = self._parts[part]
@@ -110,14 +110,14 @@ class Squares(Task):
         return np.nan_to_num(values, nan=np.inf)
 
     def target_of(self, loss: str) -> float:
-        """See `Task.target_of`; on the validation part as far above the loss of the optimum."""
+        """See `RaceTask.target_of`; on the validation part as far above the loss of the optimum."""
         if loss == "loss":
             return self.target
         optimum = torch.from_numpy(_quadratic(self.d, self.m)[1]).float()
         return self.target + float(self.losses(optimum[None], "validation")[0])
 
     def targets(self) -> NDArray[np.float64]:
-        """See `Task.targets`."""
+        """See `RaceTask.targets`."""
         return self._parts["train"][1].double().numpy()
 
     @property
@@ -143,7 +143,7 @@ def _quadratic(d: int, m: int) -> tuple[NDArray[np.float64], NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Digits(Task):
+class DigitsTask(RaceTask):
     """Scikit-learn's 8 x 8 digits by a network with one hidden layer; the loss is the cross entropy."""
 
     name: ClassVar[str] = "digits"
@@ -153,14 +153,14 @@ class Digits(Task):
     hidden: int = 32
 
     def start(self) -> Tensor:
-        """See `Task.start`."""
+        """See `RaceTask.start`."""
         rng = stream(0, "comparison/digits")
         first, second = rng.standard_normal((64, self.hidden)) / 8, rng.standard_normal((self.hidden, 10)) / 6
         flat = np.concatenate([first.ravel(), np.zeros(self.hidden), second.ravel(), np.zeros(10)])
         return torch.from_numpy(flat).float()
 
     def gradients(self, models: Tensor, samples: Indices) -> Tensor:
-        """See `Task.gradients`."""
+        """See `RaceTask.gradients`."""
         pixels, labels = self._parts["train"]
         x, y = pixels[torch.from_numpy(samples)], labels[torch.from_numpy(samples)]
         w1, b1, w2, b2 = self._layers(models)
@@ -174,7 +174,7 @@ class Digits(Task):
         return torch.cat([part.flatten(start_dim=1) for part in parts], dim=1)
 
     def losses(self, models: Tensor, part: Part) -> NDArray[np.float64]:
-        """See `Task.losses`."""
+        """See `RaceTask.losses`."""
         pixels, labels = self._parts[part]
         w1, b1, w2, b2 = self._layers(models)
         scores = (pixels @ w1 + b1[:, None]).clamp(min=0) @ w2 + b2[:, None]
@@ -183,7 +183,7 @@ class Digits(Task):
         return means
 
     def targets(self) -> NDArray[np.float64]:
-        """See `Task.targets`."""
+        """See `RaceTask.targets`."""
         return self._parts["train"][1].double().numpy()
 
     def _layers(self, models: Tensor) -> Sequence[Tensor]:
@@ -212,4 +212,4 @@ def _cut(x: Tensor, y: Tensor, at: Sequence[int]) -> Parts:
     return dict(zip(PARTS, pieces, strict=False))
 
 
-TASKS: dict[str, Task] = {task.name: task for task in (Squares(), Digits())}
+TASKS: dict[str, RaceTask] = {task.name: task for task in (SquaresTask(), DigitsTask())}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from reproductions.comparison.plots import draw_fronts, draw_map
+from reproductions.comparison.plots import draw_fronts, draw_map, named
 from reproductions.comparison.race import Race
 from reproductions.comparison.recipes import digits
 from reproductions.comparison.test_squares import ONE_SIDED, SHOWN, SYNC, decide_sooner
 from reproductions.paper import Decider, FigureFolder, Runs, Settings, decides
+
+OWN_JOINS = True  # an algorithm of one's own is one more contestant here, see `recipes.field`
 
 
 def experiments(settings: Settings) -> dict[tuple[str, str], list[Race]]:
@@ -19,9 +21,9 @@ def test_a_slow_worker_holds_up_who_waits(claim: Decider, runs: Runs[Race]) -> N
     decide_sooner(claim, runs, ONE_SIDED, SYNC, "one slow worker")
 
 
-def test_map_of_digits(runs: Runs[Race], figures: FigureFolder) -> None:
-    draw_map(runs, figures, "map-digits")
+def test_map_of_digits(settings: Settings, runs: Runs[Race], figures: FigureFolder) -> None:
+    draw_map(runs, figures, named("map-digits", settings))
 
 
-def test_fronts_of_digits(runs: Runs[Race], figures: FigureFolder) -> None:
-    draw_fronts(runs, figures, "fronts-digits", SHOWN)
+def test_fronts_of_digits(settings: Settings, runs: Runs[Race], figures: FigureFolder) -> None:
+    draw_fronts(runs, figures, named("fronts-digits", settings), SHOWN)

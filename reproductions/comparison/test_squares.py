@@ -9,7 +9,7 @@ from algorithms.algorithm import Algorithm
 from algorithms.qprsgd.quantize import Quantizer
 from reproductions.comparison.conditions import COMPUTE, MODEL
 from reproductions.comparison.contestants import CONTESTANTS
-from reproductions.comparison.plots import draw_fronts, draw_map, draw_profiles
+from reproductions.comparison.plots import draw_fronts, draw_map, draw_profiles, named
 from reproductions.comparison.race import Race
 from reproductions.comparison.recipes import squares
 from reproductions.comparison.rounds import tolerant
@@ -30,6 +30,9 @@ SHOWN = ("ideal", "10 % loss", "20 Mbit/s", "one slow worker")
 SYNC, RPS, ONE_SIDED = "synchronous SGD", "RPS", "PopSGD, one-sided"
 LOSSES = {"10 % loss": 0.1, "30 % loss": 0.3}
 BANDWIDTHS = {"ideal": 1e9, "100 Mbit/s": 1e8, "20 Mbit/s": 2e7}
+
+
+OWN_JOINS = True  # an algorithm of one's own is one more contestant here, see `recipes.field`
 
 
 def experiments(settings: Settings) -> dict[tuple[str, str], list[Race]]:
@@ -134,6 +137,8 @@ def _texts(ratios: list[NDArray[np.float64]]) -> str:
 
 @decides("comparison-no-winner")
 def test_nobody_wins_everywhere(claim: Decider, runs: Runs[Race]) -> None:
+    ours = {who.name for who in CONTESTANTS}
+    runs = Runs({label: group for label, group in runs.items() if group[0].experiment.contestant in ours})
     table = {measure: summary(standings(runs), measure) for measure in MEASURES}
     found = {measure: winners(each) for measure, each in table.items()}
     most = table["seconds_to_target"].groupby("contestant")["best"].sum().sort_values(ascending=False)
@@ -145,13 +150,13 @@ def test_nobody_wins_everywhere(claim: Decider, runs: Runs[Race]) -> None:
 # ---------------------------------------------------------------------------------------------------------- figures
 
 
-def test_map_of_least_squares(runs: Runs[Race], figures: FigureFolder) -> None:
-    draw_map(runs, figures, "map-squares")
+def test_map_of_least_squares(settings: Settings, runs: Runs[Race], figures: FigureFolder) -> None:
+    draw_map(runs, figures, named("map-squares", settings))
 
 
-def test_profiles_of_least_squares(runs: Runs[Race], figures: FigureFolder) -> None:
-    draw_profiles(runs, figures, "profiles-squares")
+def test_profiles_of_least_squares(settings: Settings, runs: Runs[Race], figures: FigureFolder) -> None:
+    draw_profiles(runs, figures, named("profiles-squares", settings))
 
 
-def test_fronts_of_least_squares(runs: Runs[Race], figures: FigureFolder) -> None:
-    draw_fronts(runs, figures, "fronts-squares", SHOWN)
+def test_fronts_of_least_squares(settings: Settings, runs: Runs[Race], figures: FigureFolder) -> None:
+    draw_fronts(runs, figures, named("fronts-squares", settings), SHOWN)

@@ -18,12 +18,12 @@ import numpy as np
 from algorithms.algorithm import Algorithm
 from algorithms.streams import stream
 from reproductions.comparison import rounds
-from reproductions.comparison.conditions import Condition
+from reproductions.comparison.conditions import NetworkCondition
 from reproductions.comparison.contestants import Contestant, Made, Pairs
-from reproductions.comparison.log import LOST, Log
-from reproductions.comparison.population import Population
+from reproductions.comparison.log import LOST, RaceLog
+from reproductions.comparison.meetings import Meetings
 from reproductions.comparison.processes import Processes
-from reproductions.comparison.tasks import Task
+from reproductions.comparison.tasks import RaceTask
 
 TUNING = 1_000_003  # seed of all tries; results have small seeds
 
@@ -45,7 +45,7 @@ class Trial:
     validation_loss: float
 
 
-def choices(contestant: Contestant, task: Task, trials: int) -> list[Choice]:
+def choices(contestant: Contestant, task: RaceTask, trials: int) -> list[Choice]:
     """Return what a contestant tries; a ValueError refuses fewer than two tries."""
     if trials < 2:
         raise ValueError(f"{trials} tries tune nothing: at least two are needed")
@@ -62,7 +62,12 @@ def choices(contestant: Contestant, task: Task, trials: int) -> list[Choice]:
 
 
 def tuned(
-    contestant: Contestant, condition: Condition, others: Sequence[Condition], task: Task, steps: int, trials: int
+    contestant: Contestant,
+    condition: NetworkCondition,
+    others: Sequence[NetworkCondition],
+    task: RaceTask,
+    steps: int,
+    trials: int,
 ) -> tuple[Choice, list[Trial]]:
     """Return what a contestant chooses in a condition, and all that it tried."""
     tried = []
@@ -72,7 +77,7 @@ def tuned(
     return min(tried, key=lambda trial: (trial.seconds, trial.validation_loss)).choice, tried
 
 
-def end(log: Log) -> float:
+def end(log: RaceLog) -> float:
     """Return the validation loss at the end; that of a diverged model for who never got there."""
     return log.rows[-1].seen.validation_loss if log.rows and math.isfinite(log.rows[-1].seconds) else LOST
 
@@ -80,12 +85,12 @@ def end(log: Log) -> float:
 def run(
     contestant: Contestant,
     choice: Choice,
-    condition: Condition,
-    others: tuple[Condition, ...],
-    task: Task,
+    condition: NetworkCondition,
+    others: tuple[NetworkCondition, ...],
+    task: RaceTask,
     steps: int,
     seed: int,
-) -> Log:
+) -> RaceLog:
     """Return one run of a contestant; those of an algorithm in rounds are shared with the conditions `others`."""
     made = contestant.make(condition.workers, dict(choice.knobs))
     if isinstance(made, Algorithm):
@@ -97,13 +102,19 @@ def run(
 
 @functools.lru_cache(maxsize=256)
 def _in_rounds(
-    made: Algorithm, lr: float, conditions: tuple[Condition, ...], task: Task, steps: int, seed: int, background: bool
-) -> list[Log]:
+    made: Algorithm,
+    lr: float,
+    conditions: tuple[NetworkCondition, ...],
+    task: RaceTask,
+    steps: int,
+    seed: int,
+    background: bool,
+) -> list[RaceLog]:
     return rounds.race(made, lr, conditions, task, steps, seed, background)
 
 
-def _by_events(made: Made, lr: float, condition: Condition, task: Task, steps: int, seed: int) -> Log:
+def _by_events(made: Made, lr: float, condition: NetworkCondition, task: RaceTask, steps: int, seed: int) -> RaceLog:
     if isinstance(made, Pairs):
-        return Population(made, lr, condition, task, steps, seed).run()
+        return Meetings(made, lr, condition, task, steps, seed).run()
     assert not isinstance(made, Algorithm)
     return Processes(made, lr, condition, task, steps, seed).run()

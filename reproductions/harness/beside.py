@@ -63,7 +63,8 @@ class Beside:
         """Find the tests that the algorithm has a place in, after -k has selected some; one is needed."""
         found = [item.module for item in items if isinstance(item, pytest.Function) and self._reads(item)]
         self.modules = [module for module in dict.fromkeys(found) if self._grid(module)]
-        if items and not self.modules:
+        joined = any(getattr(module, "OWN_JOINS", False) for module in found)  # which takes it into its own grid
+        if items and not self.modules and not joined:
             raise pytest.UsageError(
                 f"--algorithm is {self.own.spec!r}, but no selected test runs an algorithm that it can replace: "
                 "select a figure whose experiments have one as their field `algorithm`, such as -k 'rps and figure4b'"

@@ -7,12 +7,12 @@ import torch
 from algorithms.algorithm import Algorithm
 from algorithms.network import Link
 from reproductions.comparison.clock import Clock
-from reproductions.comparison.conditions import COMPUTE, OVERHEAD, Condition
+from reproductions.comparison.conditions import COMPUTE, OVERHEAD, NetworkCondition
 from reproductions.comparison.contestants import CONTESTANTS
 from reproductions.comparison.rounds import TimedWorld
 
 N, D = 4, 4096
-PLAIN = Condition("plain", latency=0.0, workers=N)
+PLAIN = NetworkCondition("plain", latency=0.0, workers=N)
 MADE = {
     who.name: who.make(N, {name: values[0] for name, values in who.knobs.items()})
     for who in CONTESTANTS
@@ -20,7 +20,7 @@ MADE = {
 IN_ROUNDS = {name: made for name, made in MADE.items() if isinstance(made, Algorithm)}
 
 
-def clock(condition: Condition = PLAIN, workers: int = N) -> Clock:
+def clock(condition: NetworkCondition = PLAIN, workers: int = N) -> Clock:
     return Clock(condition, workers, steps=16, seed=0)
 
 
@@ -78,7 +78,7 @@ def test_the_link_into_a_server_is_as_narrow_as_that_out_of_it() -> None:
 
 
 def test_latency_counts_once_a_phase() -> None:
-    far = Condition("far", latency=0.1, workers=N)
+    far = NetworkCondition("far", latency=0.1, workers=N)
     near, time = clock(), clock(far)
     for each in (near, time):
         each.phase(everywhere(), all_arrive(), 0, reliable=True)
@@ -86,7 +86,7 @@ def test_latency_counts_once_a_phase() -> None:
 
 
 def test_a_lost_message_costs_its_receiver_the_timeout() -> None:
-    far = Condition("far", latency=0.1, loss=0.5, workers=N)
+    far = NetworkCondition("far", latency=0.1, loss=0.5, workers=N)
     time, arrives = clock(far), all_arrive()
     arrives[1, 0] = False
     time.phase(everywhere(), arrives, 0, reliable=False)
@@ -95,7 +95,7 @@ def test_a_lost_message_costs_its_receiver_the_timeout() -> None:
 
 
 def test_what_is_lost_is_sent_again_until_it_arrives() -> None:
-    lossy = Condition("lossy", loss=0.5, workers=N)
+    lossy = NetworkCondition("lossy", loss=0.5, workers=N)
     time, free = clock(lossy), clock()
     for t in range(400):
         time.phase(everywhere(), all_arrive(), t, reliable=True)
@@ -117,20 +117,20 @@ def test_who_goes_on_meanwhile_waits_only_before_the_next_phase() -> None:
 
 
 def test_a_slow_worker_takes_as_many_times_as_long() -> None:
-    time = clock(Condition("slow", slowest=5.0, workers=N))
+    time = clock(NetworkCondition("slow", slowest=5.0, workers=N))
     for worker in range(N):
         time.compute(worker, 0)
     assert time.now == pytest.approx([5 * COMPUTE, *[COMPUTE] * 3])
 
 
 def test_tails_keep_the_mean() -> None:
-    seconds = Condition("tails", tail=1.5, workers=N).gradient_seconds(1, 200_000, 0)
+    seconds = NetworkCondition("tails", tail=1.5, workers=N).gradient_seconds(1, 200_000, 0)
     assert seconds.mean() == pytest.approx(COMPUTE, rel=0.05)
     assert seconds.max() > 50 * COMPUTE
 
 
 def test_a_crashed_worker_never_comes_back_and_holds_up_who_waits() -> None:
-    time = clock(Condition("crash", crashes=0.25, workers=N))
+    time = clock(NetworkCondition("crash", crashes=0.25, workers=N))
     for step in range(16):
         for worker in range(N):
             time.compute(worker, step)
@@ -141,7 +141,7 @@ def test_a_crashed_worker_never_comes_back_and_holds_up_who_waits() -> None:
 
 
 def test_who_leaves_goes_on_when_it_is_back() -> None:
-    where = Condition("leaves", leaves=0.25, workers=N)
+    where = NetworkCondition("leaves", leaves=0.25, workers=N)
     [(worker, start, end)] = where.outages(160, 0)
     time = Clock(where, N, 160, 0)
     for step in range(160):
@@ -165,4 +165,4 @@ def test_who_leaves_goes_on_when_it_is_back() -> None:
 )
 def test_values_out_of_range_are_refused(values: dict[str, float], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
-        Condition("wrong", **values)  # type: ignore[arg-type]
+        NetworkCondition("wrong", **values)  # type: ignore[arg-type]

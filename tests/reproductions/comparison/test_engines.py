@@ -10,25 +10,25 @@ import torch
 from algorithms.algorithm import Algorithm
 from algorithms.rps.averaging import GradientAveraging, ModelAveraging, ReliableAveraging
 from reproductions.comparison import rounds, tuning
-from reproductions.comparison.conditions import CONDITIONS, IDEAL, Condition, condition
+from reproductions.comparison.conditions import CONDITIONS, IDEAL, NetworkCondition, condition
 from reproductions.comparison.contestants import CONTESTANTS, Pairs, Waiting, contestant
-from reproductions.comparison.log import Log
-from reproductions.comparison.population import Population
+from reproductions.comparison.log import RaceLog
+from reproductions.comparison.meetings import Meetings
 from reproductions.comparison.processes import Processes
-from reproductions.comparison.tasks import TASKS, Squares
+from reproductions.comparison.tasks import TASKS, SquaresTask
 from reproductions.comparison.tuning import Choice
 
-TASK, STEPS, LR = Squares(), 24, 0.4
+TASK, STEPS, LR = SquaresTask(), 24, 0.4
 SMALL = tuple(replace(each, workers=4) for each in CONDITIONS)
 BY_NAME = {each.name: each for each in SMALL}
 FREE = BY_NAME["ideal"]
 
 
-def logs(algorithm: Algorithm, *conditions: Condition) -> list[Log]:
+def logs(algorithm: Algorithm, *conditions: NetworkCondition) -> list[RaceLog]:
     return rounds.race(algorithm, LR, conditions, TASK, STEPS, 0)
 
 
-def seconds(log: Log) -> float:
+def seconds(log: RaceLog) -> float:
     return log.rows[-1].seconds
 
 
@@ -78,7 +78,7 @@ def test_rps_goes_on_without_the_crashed_and_who_waits_does_not() -> None:
 
 
 def test_who_comes_back_has_the_model_of_the_others_again() -> None:
-    where = Condition("leaves", leaves=0.25, workers=8)
+    where = NetworkCondition("leaves", leaves=0.25, workers=8)
     last = rounds.race(ModelAveraging(), LR, [where], TASK, 200, 0)[0].rows[-1]
     assert last.seen.disagreement < 1e-9
 
@@ -96,10 +96,10 @@ def test_the_bytes_of_a_quantized_model_are_those_of_its_real_size() -> None:
 # ------------------------------------------------------------------------------------------------------- meetings
 
 
-def meet(rule: Pairs, where: Condition = FREE, steps: int = STEPS) -> Population:
-    population = Population(rule, LR, where, TASK, steps, 0)
-    population.run()
-    return population
+def meet(rule: Pairs, where: NetworkCondition = FREE, steps: int = STEPS) -> Meetings:
+    meetings = Meetings(rule, LR, where, TASK, steps, 0)
+    meetings.run()
+    return meetings
 
 
 def test_nodes_that_never_meet_are_sequential_sgd() -> None:
@@ -114,15 +114,15 @@ def test_nodes_that_never_meet_are_sequential_sgd() -> None:
 
 
 def test_a_node_that_is_slow_makes_fewer_steps_where_nobody_waits() -> None:
-    where = Condition("slow", slowest=5.0, workers=4)
+    where = NetworkCondition("slow", slowest=5.0, workers=4)
     free = meet(Pairs("one-sided"), where)
     assert free.own[0] * 3 < free.own[1:].min()
     assert seconds(free.log) < 0.7 * seconds(meet(Pairs("symmetric"), where).log)
 
 
 def test_a_meeting_of_two_leaves_them_with_one_model_unless_a_message_is_lost() -> None:
-    assert meet(Pairs("symmetric"), Condition("two", workers=2)).log.rows[-1].seen.disagreement < 1e-9
-    assert meet(Pairs("symmetric"), Condition("two", workers=2, loss=0.99)).log.rows[-1].seen.disagreement > 1e-3
+    assert meet(Pairs("symmetric"), NetworkCondition("two", workers=2)).log.rows[-1].seen.disagreement < 1e-9
+    assert meet(Pairs("symmetric"), NetworkCondition("two", workers=2, loss=0.99)).log.rows[-1].seen.disagreement > 1e-3
 
 
 def test_nobody_meets_the_crashed() -> None:
@@ -132,7 +132,7 @@ def test_nobody_meets_the_crashed() -> None:
 # ------------------------------------------------------------------------------------------------------ processes
 
 
-def processes(rule: Waiting, where: Condition = FREE) -> Log:
+def processes(rule: Waiting, where: NetworkCondition = FREE) -> RaceLog:
     return Processes(rule, LR, where, TASK, STEPS, 0).run()
 
 
@@ -142,11 +142,11 @@ def test_who_waits_for_all_messages_is_synchronous_sgd() -> None:
 
 
 def test_who_waits_for_fewer_is_not_held_up_by_the_slow() -> None:
-    slow = Condition("slow", bandwidth=1e12, slowest=5.0, workers=4)
+    slow = NetworkCondition("slow", bandwidth=1e12, slowest=5.0, workers=4)
     assert _middle(processes(Waiting(False, 0.75), slow)) < 0.5 * _middle(processes(Waiting(False, 1.0), slow))
 
 
-def _middle(log: Log) -> float:
+def _middle(log: RaceLog) -> float:
     """Return when most of the processes are half way: the slow one comes later."""
     return log.rows[len(log.rows) // 2].seconds
 

@@ -11,10 +11,10 @@ from algorithms.rps.averaging import ModelAveraging
 from reproductions.comparison import tuning
 from reproductions.comparison.conditions import IDEAL
 from reproductions.comparison.contestants import CONTESTANTS, contestant, own
-from reproductions.comparison.log import Log
+from reproductions.comparison.log import RaceLog
 from reproductions.comparison.race import Race
 from reproductions.comparison.recipes import RECIPES
-from reproductions.comparison.tasks import Digits, Part
+from reproductions.comparison.tasks import DigitsTask, Part
 from reproductions.comparison.tuning import Choice, Trial, choices, tuned
 from tests.reproductions.lab import simulate
 
@@ -23,8 +23,8 @@ WHO = contestant("periodic averaging")
 
 
 @dataclass(frozen=True)
-class Spoiled(Digits):
-    """Digits whose test part says the opposite."""
+class Spoiled(DigitsTask):
+    """DigitsTask whose test part says the opposite."""
 
     def losses(self, models: torch.Tensor, part: Part) -> np.ndarray:
         values = super().losses(models, part)
@@ -35,7 +35,7 @@ Tuned = Callable[..., tuple[Choice, list[Trial]]]
 
 
 def depends_on_the_test_part(tune: Tuned) -> bool:
-    found = [tune(WHO, WHERE, (WHERE,), task, STEPS, TRIALS)[0] for task in (Digits(), Spoiled())]
+    found = [tune(WHO, WHERE, (WHERE,), task, STEPS, TRIALS)[0] for task in (DigitsTask(), Spoiled())]
     return found[0] != found[1]
 
 
@@ -44,16 +44,16 @@ def test_the_test_part_has_no_say() -> None:
 
 
 def test_tuning_on_the_test_part_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = Log.reached
-    monkeypatch.setattr(Log, "reached", lambda log, what, loss="loss": right(log, what))
+    right = RaceLog.reached
+    monkeypatch.setattr(RaceLog, "reached", lambda log, what, loss="loss": right(log, what))
     monkeypatch.setattr(tuning, "end", lambda log: log.rows[-1].seen.loss)
     assert depends_on_the_test_part(tuned)
 
 
 def test_all_contestants_have_the_same_tries_of_the_step_size() -> None:
-    tried = {who.name: [choice.lr for choice in choices(who, Digits(), 6)] for who in CONTESTANTS}
+    tried = {who.name: [choice.lr for choice in choices(who, DigitsTask(), 6)] for who in CONTESTANTS}
     assert len({tuple(rates) for rates in tried.values()}) == 1
-    low, high = Digits.rates
+    low, high = DigitsTask.rates
     rates = next(iter(tried.values()))
     assert all(low <= rate <= high * 1.01 for rate in rates)
     assert sorted(rates) == rates
@@ -62,12 +62,12 @@ def test_all_contestants_have_the_same_tries_of_the_step_size() -> None:
 def test_all_knobs_are_tried() -> None:
     for who in CONTESTANTS:
         for name, values in who.knobs.items():
-            assert {dict(choice.knobs)[name] for choice in choices(who, Digits(), 60)} == set(values)
+            assert {dict(choice.knobs)[name] for choice in choices(who, DigitsTask(), 60)} == set(values)
 
 
 def test_the_best_of_the_tries_is_chosen() -> None:
-    choice, tried = tuned(WHO, WHERE, (WHERE,), Digits(), STEPS, TRIALS)
-    assert [trial.choice for trial in tried] == choices(WHO, Digits(), TRIALS)
+    choice, tried = tuned(WHO, WHERE, (WHERE,), DigitsTask(), STEPS, TRIALS)
+    assert [trial.choice for trial in tried] == choices(WHO, DigitsTask(), TRIALS)
     best = min(tried, key=lambda trial: (trial.seconds, trial.validation_loss))
     assert choice == best.choice
 
@@ -83,13 +83,15 @@ def test_a_run_keeps_every_try_and_is_none_of_them() -> None:
 
 
 def _races() -> list[Race]:
-    return [Race(WHO.name, WHERE, Digits(), (WHERE,), STEPS, TRIALS, seed) for seed in range(2)]
+    return [Race(WHO.name, WHERE, DigitsTask(), (WHERE,), STEPS, TRIALS, seed) for seed in range(2)]
 
 
 def test_your_own_algorithm_is_tuned_like_all_others() -> None:
     mine = own("mine", ModelAveraging())
-    assert [choice.lr for choice in choices(mine, Digits(), 4)] == [choice.lr for choice in choices(WHO, Digits(), 4)]
-    race = Race("mine", WHERE, Digits(), (WHERE,), STEPS, TRIALS, 0, own=ModelAveraging())
+    assert [choice.lr for choice in choices(mine, DigitsTask(), 4)] == [
+        choice.lr for choice in choices(WHO, DigitsTask(), 4)
+    ]
+    race = Race("mine", WHERE, DigitsTask(), (WHERE,), STEPS, TRIALS, 0, own=ModelAveraging())
     theirs = replace(race, contestant="RPS", own=None)
     runs = simulate({"both": [race, theirs]})["both"]
     assert runs[0].frame.equals(runs[1].frame)
@@ -97,7 +99,7 @@ def test_your_own_algorithm_is_tuned_like_all_others() -> None:
 
 def test_one_try_is_no_tuning() -> None:
     with pytest.raises(ValueError, match="1 tries tune nothing"):
-        choices(WHO, Digits(), 1)
+        choices(WHO, DigitsTask(), 1)
 
 
 def test_every_scale_gives_all_the_same_budget() -> None:

@@ -16,14 +16,14 @@ from torch import Tensor
 
 from algorithms.streams import stream
 from reproductions.comparison.clock import Clock
-from reproductions.comparison.conditions import MODEL, OVERHEAD, PATIENCE, Condition
+from reproductions.comparison.conditions import MODEL, OVERHEAD, PATIENCE, NetworkCondition
 from reproductions.comparison.contestants import Pairs
-from reproductions.comparison.log import Log, moments
-from reproductions.comparison.tasks import Task
+from reproductions.comparison.log import RaceLog, moments
+from reproductions.comparison.tasks import RaceTask
 
 
 @dataclass
-class Population:
+class Meetings:
     """The nodes of a run, and when each has computed its next gradients.
 
     Parameters
@@ -36,18 +36,18 @@ class Population:
 
     rule: Pairs
     lr: float
-    condition: Condition
-    task: Task
+    condition: NetworkCondition
+    task: RaceTask
     steps: int
     seed: int
     made: int = 0
     meetings: int = 0
-    log: Log = field(init=False)
+    log: RaceLog = field(init=False)
 
     def __post_init__(self) -> None:
         n = self.condition.workers
         self.x: Tensor = self.task.start().repeat(n, 1)
-        self.log, self.clock = Log(self.task), Clock(self.condition, n, self.steps, self.seed)
+        self.log, self.clock = RaceLog(self.task), Clock(self.condition, n, self.steps, self.seed)
         self.samples = self.task.drawn(n, self.steps, self.seed, self.condition.sorted)
         self.own = np.zeros(n, dtype=np.int64)
         self.partners = stream(self.seed, "comparison/partners").integers(n - 1, size=self.steps * n + n)
@@ -55,7 +55,7 @@ class Population:
         for i in range(n):
             self._compute(i)
 
-    def run(self) -> Log:
+    def run(self) -> RaceLog:
         """Let nodes meet until all together have made the gradients of the run."""
         n, wanted, looks = self.condition.workers, self.steps * self.condition.workers, sorted(moments(self.steps))
         while self.made < wanted and np.isfinite(self.clock.now).any():
