@@ -60,7 +60,7 @@ def summary(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
         values = part.pivot_table(index="seed", columns="contestant", values=measure, dropna=False, sort=False)
         failed = part.groupby("contestant", sort=False)["failed"].mean()
         finite = values[[who for who in values if np.isfinite(values[who]).all()]]
-        logs = finite.apply(np.log).mean().sort_values()
+        logs = finite.apply(_logarithms).mean().sort_values()
         rows += [
             {"condition": condition, "contestant": who, "mean": values[who].mean(), "failed": failed[who]}
             | _against(finite, who, str(logs.index[0]) if len(logs) else "")
@@ -75,9 +75,14 @@ def _against(values: pd.DataFrame, who: str, best: str) -> dict[str, object]:
         return {"ratio": np.inf, "low": np.inf, "high": np.inf, "best": False}
     if who == best or values[who].equals(values[best]):
         return {"ratio": 1.0, "low": 1.0, "high": 1.0, "best": True}
-    between = paired_difference(np.log(values[who].to_numpy()), np.log(values[best].to_numpy()))
+    between = paired_difference(_logarithms(values[who]), _logarithms(values[best]))
     ratio, low, high = np.exp([between.estimate, between.low, between.high])
     return {"ratio": ratio, "low": low, "high": high, "best": bool(low <= 1)}
+
+
+def _logarithms(values: pd.Series[float]) -> pd.Series[float]:
+    """Return natural logarithms; no bytes at all count as one."""
+    return pd.Series(np.log(values.clip(lower=1.0) if values.min() == 0 else values))
 
 
 def profile(table: pd.DataFrame, factors: Iterable[float]) -> pd.DataFrame:
