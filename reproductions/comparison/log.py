@@ -58,20 +58,24 @@ class RaceLog:
         """Note a moment."""
         self.rows.append(Row(step, seconds, float(sent), seen))
 
-    def reached(self, what: str, loss: str = "loss") -> float:
+    def reached(self, what: str, loss: str = "loss", stays: bool = False) -> float:
         """Return the ``step``, ``seconds`` or bytes ``sent`` at which a loss is at the target; infinite if never.
 
-        Between two moments the loss falls geometrically.
+        With `stays`, from when on it is there at all moments. Between two moments a loss falls geometrically.
         """
-        target = np.log(self.task.target_of(loss))
-        for before, after in zip([None, *self.rows], self.rows, strict=False):
-            if getattr(after.seen, loss) <= self.task.target_of(loss):
-                if before is None or not np.isfinite(after.seconds):
-                    return float(getattr(after, what))
-                high, low = (np.log(max(getattr(row.seen, loss), 1e-30)) for row in (before, after))
-                part = (high - target) / (high - low) if high > low else 1.0
-                return float(getattr(before, what) + part * (getattr(after, what) - getattr(before, what)))
-        return float(np.inf)
+        target = self.task.target_of(loss)
+        values = [getattr(row.seen, loss) for row in self.rows]
+        there = [value <= target for value in values]
+        first = next((k for k in range(len(there)) if (all(there[k:]) if stays else there[k])), None)
+        if first is None:
+            return math.inf
+        after = float(getattr(self.rows[first], what))
+        if first == 0 or not math.isfinite(self.rows[first].seconds):
+            return after
+        high, low = (math.log(max(value, 1e-30)) for value in values[first - 1 : first + 1])
+        part = (high - math.log(target)) / (high - low)
+        before = float(getattr(self.rows[first - 1], what))
+        return before + part * (after - before)
 
 
 @functools.cache

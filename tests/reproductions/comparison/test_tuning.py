@@ -11,7 +11,7 @@ from algorithms.rps.averaging import ModelAveraging
 from reproductions.comparison import tuning
 from reproductions.comparison.conditions import IDEAL
 from reproductions.comparison.contestants import CONTESTANTS, contestant, own
-from reproductions.comparison.log import RaceLog
+from reproductions.comparison.log import RaceLog, Seen
 from reproductions.comparison.race import Race
 from reproductions.comparison.recipes import RECIPES
 from reproductions.comparison.tasks import DigitsTask, Part
@@ -45,7 +45,7 @@ def test_the_test_part_has_no_say() -> None:
 
 def test_tuning_on_the_test_part_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     right = RaceLog.reached
-    monkeypatch.setattr(RaceLog, "reached", lambda log, what, loss="loss": right(log, what))
+    monkeypatch.setattr(RaceLog, "reached", lambda log, what, loss="loss", stays=False: right(log, what, stays=stays))
     monkeypatch.setattr(tuning, "end", lambda log: log.rows[-1].seen.loss)
     assert depends_on_the_test_part(tuned)
 
@@ -74,7 +74,7 @@ def test_the_best_of_the_tries_is_chosen() -> None:
 
 def test_a_run_keeps_every_try_and_is_none_of_them() -> None:
     seeds = {each.seed for each in _races()}
-    assert tuning.TUNING not in seeds
+    assert not seeds & set(tuning.TUNING)
     run = simulate({"race": _races()})["race"][0]
     tries = run.series("try_lr")
     assert list(tries.index) == list(range(1, TRIALS + 1))
@@ -95,6 +95,16 @@ def test_your_own_algorithm_is_tuned_like_all_others() -> None:
     theirs = replace(race, contestant="RPS", own=None)
     runs = simulate({"both": [race, theirs]})["both"]
     assert runs[0].frame.equals(runs[1].frame)
+
+
+def test_who_falls_back_has_not_got_there() -> None:
+    log = RaceLog(DigitsTask())
+    for step, loss in enumerate((1.0, 0.4, 0.6, 0.3, 0.2)):
+        log.add(step, float(step), 0.0, Seen(loss, loss, loss, 0.0))
+    assert 0 < log.reached("seconds") < 1
+    assert 2 < log.reached("seconds", stays=True) < 3
+    log.add(5, 5.0, 0.0, Seen(0.6, 0.6, 0.6, 0.0))
+    assert log.reached("seconds", stays=True) == np.inf
 
 
 def test_one_try_is_no_tuning() -> None:
