@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from reproductions.comparison.race import Race
-from reproductions.comparison.standings import MEASURES, advice, front, profile, standings, summary
+from reproductions.comparison.standings import MEASURES, front, profile, standings, summary
 from reproductions.paper import COLOURS, FigureFolder, Runs, Settings, panels
 
 if TYPE_CHECKING:
@@ -53,9 +53,14 @@ def draw_map(runs: Runs[Race], figures: FigureFolder, name: str) -> None:
     figure.text(
         0.01, 0.01, "bold: the best, or not told from it at 95 %; never: some seed did not get there", fontsize=7
     )
-    figures.save(
-        name, figure, table.merge(advice(table)[["condition", "best"]], on="condition", suffixes=("", " of all"))
-    )
+    figures.save(name, figure, tables(frame))
+
+
+def tables(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the summaries of all measures in one table, each row with its task, measure and what seed 0 had chosen."""
+    whole = pd.concat([summary(frame, measure).assign(measure=measure) for measure in MEASURES], ignore_index=True)
+    first = frame[frame["seed"] == frame["seed"].min()][["condition", "contestant", "chosen", "task"]]
+    return whole.merge(first, on=["condition", "contestant"], how="left")
 
 
 def draw_profiles(runs: Runs[Race], figures: FigureFolder, name: str) -> None:

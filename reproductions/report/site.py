@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shlex
 import shutil
+import sys
 import tempfile
 from collections.abc import Sequence
 from importlib import resources
@@ -23,6 +24,7 @@ from reproductions.report.records import Record
 from reproductions.report.render import Filter, templates
 from reproductions.report.results import Plot
 from reproductions.report.sections import GROUPS
+from reproductions.report.standings import UNITS, heats
 from reproductions.report.summary import HALVES, LEGEND, sentence, summarize, total
 from reproductions.report.views import Page, best, data_of, interval_name, page_of, redraw, rerun
 
@@ -64,7 +66,7 @@ def draft(results: Results, folder: Path, records: Sequence[Record] = ()) -> Pat
     """Write a site beside the folder that it will replace, and return where.
 
     The folder has the pages ``index.html`` and ``<paper>.html``, ``history.html`` if there are records of a history,
-    and all that they need.
+    ``compare.html`` if there are standings of a comparison, and all that they need.
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -112,12 +114,16 @@ def render(results: Results, pages: Sequence[Page], records: Sequence[Record] = 
         "explained": vocabulary.EXPLAINED,
         "sentence": f"{sentence(rows)} {LEGEND}",
         "history": history_of(records),
+        "heats": heats(best(results.plots)),
     }
     texts = {"index.html": environment.get_template("index.html").render(shared)}
     if records:
         claims = {claim for paper in results.papers for claim in paper.claims}
         text = environment.get_template("history.html").render(shared, kinds=TITLES, alpha=ALPHA, claims=claims)
         texts["history.html"] = text
+    if shared["heats"]:
+        compared = environment.get_template("compare.html")
+        texts["compare.html"] = compared.render(shared, measures=UNITS, most=sys.float_info.max)
     paper = environment.get_template("paper.html")
     return texts | {f"{page.paper.name}.html": paper.render(shared, page=page) for page in pages if page.parts}
 

@@ -62,6 +62,33 @@ function keep(filter) {
   for (const link of document.querySelectorAll("a[data-keep]")) link.search = search;
 }
 
+// The comparison: one condition on one task at a time, in the order of one measure. Without this script all are shown.
+function choose(form) {
+  const {task, condition, measure} = Object.fromEntries(new FormData(form));
+  const column = [...form.elements.measure.options].findIndex((option) => option.value === measure);
+  const ratio = (row) => Number(row.querySelectorAll("td")[column].dataset.ratio ?? Infinity);
+  let shown = 0;
+  for (const heat of document.querySelectorAll(".heat")) {
+    heat.hidden = heat.dataset.task !== task || heat.dataset.condition !== condition;
+    if (heat.hidden) continue;
+    shown += 1;
+    const body = heat.querySelector("tbody"), ordered = [...body.rows].map((row) => [ratio(row), row]);
+    body.append(...ordered.sort(([a], [b]) => a === b ? 0 : a - b).map(([, row]) => row));
+  }
+  document.getElementById("missing").hidden = shown > 0;
+  try { history.replaceState(null, "", `?${new URLSearchParams({task, condition, measure})}`); } catch { /* as above */ }
+}
+
+function startChoosing(form) {
+  for (const [name, value] of new URLSearchParams(location.search)) {
+    const box = form.elements[name];
+    if (box && [...box.options].some((option) => option.value === value)) box.value = value;
+  }
+  form.hidden = false;
+  form.addEventListener("change", () => choose(form));
+  choose(form);
+}
+
 function start() {
   const button = document.getElementById("theme"), form = document.getElementById("filters");
   const label = () => { button.textContent = `theme: ${remembered()}`; };
@@ -71,6 +98,8 @@ function start() {
     setTheme(THEMES[(THEMES.indexOf(remembered()) + 1) % THEMES.length]);
     label();
   });
+  const choices = document.getElementById("choose");
+  if (choices) startChoosing(choices);
   if (!form) return;  // the history has nothing to filter
   const query = new URLSearchParams(location.search);
   for (const box of form.elements) if (box.name) box.checked = query.getAll(box.name).includes(box.value);
