@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 FACTORS = np.geomspace(1, 32, 121)
 WORST = 10.0  # ratio from which on a cell has the darkest colour
 STYLES = ("-", "--", ":")
+WORDS = {"seconds_to_target": "time", "bytes_to_target": "bytes", "steps_to_target": "gradients"}
 TIME, SENT = "seconds_to_target", "bytes_to_target"
 
 
@@ -57,10 +58,13 @@ def draw_map(runs: Runs[Race], figures: FigureFolder, name: str) -> None:
 
 
 def tables(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the summaries of all measures in one table, each row with its task, measure and what seed 0 had chosen."""
+    """Return the summaries of all measures in one table; what seed 0 had chosen stands in the rows of time."""
     whole = pd.concat([summary(frame, measure).assign(measure=measure) for measure in MEASURES], ignore_index=True)
     first = frame[frame["seed"] == frame["seed"].min()][["condition", "contestant", "chosen", "task"]]
-    return whole.merge(first, on=["condition", "contestant"], how="left")
+    rounded = whole.assign(**{name: whole[name].map("{:.3g}".format) for name in ("mean", "ratio", "low", "high")})
+    found = rounded.merge(first, on=["condition", "contestant"], how="left").drop(columns="failed")
+    found["chosen"] = found["chosen"].where(found["measure"] == TIME)
+    return found.assign(measure=found["measure"].map(WORDS))
 
 
 def draw_profiles(runs: Runs[Race], figures: FigureFolder, name: str) -> None:
@@ -77,10 +81,10 @@ def draw_profiles(runs: Runs[Race], figures: FigureFolder, name: str) -> None:
                 part["factor"], part["share"], style, where="post", color=COLOURS[k % len(COLOURS)], lw=1.3, label=who
             )
         axis.set(xscale="log", xlim=(1, FACTORS[-1]), ylim=(0, 1.02), xlabel=f"factor of the best, {MEASURES[measure]}")
+        axis.set_ylabel("share of all conditions")
         axis.set_xticks([1, 2, 4, 8, 16, 32], ["1", "2", "4", "8", "16", "32"])
         axis.minorticks_off()
-        frames.append(curves.assign(measure=measure))
-    axes[0].set_ylabel("share of all conditions")
+        frames.append(curves.assign(measure=measure).drop_duplicates(["contestant", "measure", "share"]))
     axes[1].legend(fontsize=6, loc="upper left", bbox_to_anchor=(1.01, 1))
     figure.suptitle(_title(runs, "performance profiles"))
     figures.save(name, figure, pd.concat(frames, ignore_index=True))
@@ -94,8 +98,7 @@ def draw_fronts(runs: Runs[Race], figures: FigureFolder, name: str, conditions: 
     fronts = front(frame)
     for axis, condition in zip(axes, conditions, strict=True):
         _draw_front(axis, means[means["condition"] == condition], fronts[fronts["condition"] == condition])
-        axis.set(title=condition, xlabel=MEASURES[TIME])
-    axes[0].set_ylabel("MB sent a worker to the target")
+        axis.set(title=condition, xlabel=MEASURES[TIME], ylabel="MB sent a worker to the target")
     figure.suptitle(_title(runs, "time against traffic"))
     kept = pd.MultiIndex.from_frame(fronts[["condition", "contestant"]])
     means["front"] = pd.MultiIndex.from_frame(means[["condition", "contestant"]]).isin(kept)
@@ -103,6 +106,8 @@ def draw_fronts(runs: Runs[Race], figures: FigureFolder, name: str, conditions: 
 
 
 def _draw_front(axis: Axes, means: pd.DataFrame, best: pd.DataFrame) -> None:
+    from matplotlib.ticker import NullFormatter
+
     there = means[np.isfinite(means[TIME]) & (means[SENT] > 0)]
     axis.plot(there[TIME], there[SENT] / 1e6, "o", ms=4, color=COLOURS[0], alpha=0.5)
     best = best[best[SENT] > 0]
@@ -110,6 +115,8 @@ def _draw_front(axis: Axes, means: pd.DataFrame, best: pd.DataFrame) -> None:
     for row in best.itertuples():
         axis.annotate(str(row.contestant), (row[3], row[4] / 1e6), (3, 4), textcoords="offset points", fontsize=6)
     axis.set(xscale="log", yscale="log")
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _title(runs: Runs[Race], what: str) -> str:

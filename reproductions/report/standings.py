@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from reproductions.report.results import Plot
 
 COLUMNS = {"task", "condition", "contestant", "measure", "mean", "ratio", "low", "high", "best", "chosen"}
-MEASURES = {"seconds_to_target": "time", "bytes_to_target": "bytes", "steps_to_target": "gradients"}
 UNITS = {"time": (1.0, "s"), "bytes": (1e6, "MB"), "gradients": (1.0, "")}
 
 
@@ -68,12 +67,12 @@ def _rows(plot: Plot) -> list[dict[str, str]]:
 
 
 def _entry(rows: list[dict[str, str]]) -> Entry:
-    standings = {MEASURES[row["measure"]]: _standing(row) for row in rows if row["measure"] in MEASURES}
+    standings = {row["measure"]: _standing(row) for row in rows if row["measure"] in UNITS}
     return Entry(rows[0]["contestant"], rows[0]["chosen"], standings)
 
 
 def _standing(row: dict[str, str]) -> Standing:
-    scale, unit = UNITS[MEASURES[row["measure"]]]
+    scale, unit = UNITS[row["measure"]]
     mean, ratio, low, high = (_number(row[name]) for name in ("mean", "ratio", "low", "high"))
     return Standing(mean / scale, unit, ratio, low, high, row["best"] == "True")
 
