@@ -53,18 +53,20 @@ def summary(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
     pandas.DataFrame
         Columns condition, contestant, mean (infinite if a seed failed), failed (share of the seeds), ratio (of its
         geometric mean to the best, paired by seed), low and high (ends of its 95 % interval), best (whether it is, or
-        its interval with the best holds 1).
+        its interval with the best holds 1). Who sends no bytes at all has the ratio 0, and the best is the best of the
+        others.
     """
     rows: list[dict[str, object]] = []
     for condition, part in frame.groupby("condition", sort=False):
         values = part.pivot_table(index="seed", columns="contestant", values=measure, dropna=False, sort=False)
         failed = part.groupby("contestant", sort=False)["failed"].mean()
         finite = values[[who for who in values if np.isfinite(values[who]).all()]]
-        logs = finite.apply(_logarithms).mean().sort_values()
+        sending = finite[[who for who in finite if (finite[who] > 0).all()]]
+        logs = np.log(sending).mean().sort_values()
         rows += [
             {"condition": condition, "contestant": who, "mean": values[who].mean(), "failed": failed[who]}
             | _against(finite, who, str(logs.index[0]) if len(logs) else "")
-            for who in [*logs.index, *(name for name in values if name not in finite)]
+            for who in [*logs.index, *(name for name in values if name not in sending)]
         ]
     return pd.DataFrame(rows)
 
@@ -73,16 +75,13 @@ def _against(values: pd.DataFrame, who: str, best: str) -> dict[str, object]:
     """Return the ratio of a contestant to the best, with its interval."""
     if who not in values:
         return {"ratio": np.inf, "low": np.inf, "high": np.inf, "best": False}
+    if (values[who] == 0).any():
+        return {"ratio": 0.0, "low": 0.0, "high": 0.0, "best": True}
     if who == best or values[who].equals(values[best]):
         return {"ratio": 1.0, "low": 1.0, "high": 1.0, "best": True}
-    between = paired_difference(_logarithms(values[who]), _logarithms(values[best]))
+    between = paired_difference(np.log(values[who].to_numpy()), np.log(values[best].to_numpy()))
     ratio, low, high = np.exp([between.estimate, between.low, between.high])
     return {"ratio": ratio, "low": low, "high": high, "best": bool(low <= 1)}
-
-
-def _logarithms(values: pd.Series[float]) -> pd.Series[float]:
-    """Return natural logarithms; no bytes at all count as one."""
-    return pd.Series(np.log(values.clip(lower=1.0) if values.min() == 0 else values))
 
 
 def profile(table: pd.DataFrame, factors: Iterable[float]) -> pd.DataFrame:

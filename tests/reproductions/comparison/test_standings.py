@@ -70,6 +70,14 @@ def test_advice_names_ties_and_who_never_gets_there() -> None:
     assert advice(summary(never, "seconds_to_target"))["never there"].tolist() == ["fast", "fast"]
 
 
+def test_who_sends_nothing_is_first_and_no_measure_for_the_others() -> None:
+    silent = FRAME.assign(bytes_to_target=FRAME["bytes_to_target"].where(FRAME["contestant"] != "slow", 0.0))
+    table = summary(silent[silent["condition"] == "ideal"], "bytes_to_target").set_index("contestant")
+    assert table.loc["slow", "ratio"] == 0.0
+    assert table["best"].all()
+    assert table.loc["even", "ratio"] == pytest.approx(1.0)
+
+
 def test_one_seed_tells_nobody_apart() -> None:
     table = summary(FRAME[FRAME["seed"] == 1], "seconds_to_target")
     assert table["best"].all()
