@@ -95,7 +95,7 @@ def draw_fronts(runs: Runs[Race], figures: FigureFolder, name: str, conditions: 
     frame = standings(runs)
     means = frame.groupby(["condition", "contestant"], sort=False)[[TIME, SENT]].mean().reset_index()
     figure, axes = panels(len(conditions), width=3.6, height=3.6)
-    fronts = front(frame)
+    fronts = front(frame[frame[SENT] > 0])  # who sends nothing is no point of these axes
     for axis, condition in zip(axes, conditions, strict=True):
         _draw_front(axis, means[means["condition"] == condition], fronts[fronts["condition"] == condition])
         axis.set(title=condition, xlabel=MEASURES[TIME], ylabel="MB sent a worker to the target")
@@ -110,7 +110,6 @@ def _draw_front(axis: Axes, means: pd.DataFrame, best: pd.DataFrame) -> None:
 
     there = means[np.isfinite(means[TIME]) & (means[SENT] > 0)]
     axis.plot(there[TIME], there[SENT] / 1e6, "o", ms=4, color=COLOURS[0], alpha=0.5)
-    best = best[best[SENT] > 0]
     axis.step(best[TIME], best[SENT] / 1e6, "k", where="post", lw=1)
     for row in best.itertuples():
         axis.annotate(str(row.contestant), (row[3], row[4] / 1e6), (3, 4), textcoords="offset points", fontsize=6)

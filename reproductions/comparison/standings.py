@@ -33,6 +33,10 @@ def standings(runs: Runs[Race]) -> pd.DataFrame:
         values = run.frame[run.frame["step"] == 0].set_index("metric")["value"]
         end = {name: run.final(name) for name in ("loss", "workers_loss", "disagreement", "seconds")}
         measures = {name: float(values[name]) for name in MEASURES}
+        failed = not np.isfinite(measures["seconds_to_target"])
+        measures |= (
+            dict.fromkeys(measures, np.inf) if failed else {}
+        )  # a loss that is reached at no time is not reached
         chosen = ", ".join(
             f"{name.removeprefix(CHOSEN)} {value:g}"
             for name, value in zip(map(str, values.index), values, strict=True)
@@ -40,7 +44,7 @@ def standings(runs: Runs[Race]) -> pd.DataFrame:
         )
         rows.append(
                 {"task": run.experiment.task.name, "condition": where, "contestant": who, "seed": run.experiment.seed}
-                | measures | {"failed": not np.isfinite(measures["seconds_to_target"])} | end | {"chosen": chosen}
+                | measures | {"failed": failed} | end | {"chosen": chosen}
             )  # fmt: skip
     return pd.DataFrame(rows)
 

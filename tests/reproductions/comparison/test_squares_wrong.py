@@ -10,6 +10,7 @@ import pytest
 from reproductions.comparison import race, test_squares, tuning
 from reproductions.comparison.clock import Clock
 from reproductions.comparison.recipes import squares
+from reproductions.comparison.standings import MEASURES, standings
 from reproductions.comparison.test_squares import BANDWIDTHS, LOSSES, ONE_SIDED, RPS, SYNC
 from reproductions.harness.runs.settings import Settings
 from reproductions.paper import Runs
@@ -102,6 +103,12 @@ def test_survivors_that_wait_for_the_crashed_turn_the_claim_of_crashes_red(monke
         "comparison-crash",
         lambda claim: test_squares.test_who_waits_for_everybody_does_not_survive_a_crash(claim, runs=runs),
     )
+
+
+def test_what_is_reached_at_no_time_is_reached_by_no_measure() -> None:
+    frame = standings(runs_of((SYNC, "a quarter crashes"), (RPS, "a quarter crashes"), seeds=2)).set_index("contestant")
+    assert np.isinf(frame.loc[SYNC, list(MEASURES)]).to_numpy().all()
+    assert np.isfinite(frame.loc[RPS, list(MEASURES)]).to_numpy().all()
 
 
 def test_one_seed_decides_nothing() -> None:
