@@ -12,6 +12,7 @@ from reproductions.report.records import add
 from tests.report.browsing import WIDER, Browser, needed
 from tests.report.generated import verdicts, write_papers, write_plot, write_results, write_verdicts
 from tests.report.test_nights import week
+from tests.report.test_standings import write_map
 
 pytestmark = needed
 
@@ -43,13 +44,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     results = write_results(folder / "results", papers)
     write_verdicts(results, "small", verdicts(papers, "small")[::2])
     write_plot(results, "small", "paper0", "figure2")
+    write_map(results)
     add(week(), folder / "history")
     command = ["site", str(results), "--papers", str(papers), "--history", str(folder / "history")]
     assert main([*command, "--to", str(folder / "site")]) == 0
     return folder / "site"
 
 
-@pytest.mark.parametrize("page", ["index.html", "paper0.html", "history.html"])
+@pytest.mark.parametrize("page", ["index.html", "paper0.html", "history.html", "compare.html"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_nothing_overflows_and_everything_can_be_read(
@@ -64,6 +66,20 @@ def test_nothing_overflows_and_everything_can_be_read(
     assert ("255" in brightness) == (scheme == "light")
     grounds = "return [...document.querySelectorAll('.paper-white')].map((e) => getComputedStyle(e).backgroundColor)"
     assert set(browser.run(grounds)) <= {"rgb(255, 255, 255)"}
+
+
+def test_one_condition_is_shown_in_the_order_of_one_measure(browser: Browser, site: Path) -> None:
+    browser.open(site / "compare.html", "?task=squares&condition=ideal&measure=gradients")
+    assert [shown["task"] for shown in browser.visible(".heat")] == ["squares"]
+    browser.open(site / "compare.html", "?task=digits&condition=ideal&measure=time")
+    rows = "return [...document.querySelectorAll('.heat:not([hidden]) tbody th')].map((e) => e.firstChild.data.trim())"
+    assert browser.run(rows) == ["fast", "slow"]
+    choice = "const box = document.querySelector('select[name=condition]'); box.value = 'rain';"
+    browser.run(f"{choice} box.dispatchEvent(new Event('change', {{bubbles: true}}))")
+    assert [shown["condition"] for shown in browser.visible(".heat")] == ["rain"]
+    assert "condition=rain" in browser.run("return location.search")
+    browser.open(site / "compare.html", "?task=squares&condition=rain")
+    assert browser.visible("#missing")
 
 
 def test_filters_on_the_overview_add_up(browser: Browser, site: Path) -> None:

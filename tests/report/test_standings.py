@@ -1,0 +1,78 @@
+"""The page on which a reader chooses a condition: what it reads, and what it shows without a browser."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+
+import pytest
+
+from reproductions.__main__ import main
+from reproductions.report.results import Plot
+from reproductions.report.standings import heats
+from tests.report.generated import write_papers, write_plot, write_results
+
+COLUMNS = "task,condition,contestant,measure,mean,ratio,low,high,best,chosen"
+ROWS = (
+    "digits,ideal,fast,time,0.5,1,1,1,True,lr 0.1",
+    "digits,ideal,fast,bytes,2e6,0,0,0,True,",
+    "digits,ideal,slow,time,1,2,1.8,2.2,False,<b>lr</b>",
+    "digits,rain,fast,time,inf,inf,inf,inf,False,lr 0.1",
+    "squares,ideal,slow,gradients,40,1.1,0.9,1.2,True,lr 1",
+)
+
+
+def write_map(folder: Path) -> Plot:
+    stem = write_plot(folder, "smoke", "paper0", "map")
+    stem.with_suffix(".csv").write_text("\n".join((COLUMNS, *ROWS)) + "\n")
+    return Plot("paper0", "smoke", "map", "", {".svg": stem.with_suffix(".svg"), ".csv": stem.with_suffix(".csv")})
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> str:
+    papers = write_papers(tmp_path / "papers")
+    results = write_results(tmp_path / "results", papers)
+    write_map(results)
+    assert main(["site", str(results), "--papers", str(papers), "--to", str(tmp_path / "site")]) == 0
+    assert 'href="compare.html"' in (tmp_path / "site" / "index.html").read_text()
+    return (tmp_path / "site" / "compare.html").read_text()
+
+
+def test_a_map_is_read_by_task_condition_and_contestant(tmp_path: Path) -> None:
+    found = heats([write_map(tmp_path)])
+    assert [(heat.task, heat.condition) for heat in found] == [
+        ("digits", "ideal"),
+        ("digits", "rain"),
+        ("squares", "ideal"),
+    ]
+    fast, slow = found[0].entries
+    assert (fast.standings["time"].mean, fast.standings["bytes"].mean) == (0.5, 2.0)
+    assert (slow.standings["time"].low, slow.standings["time"].best) == (1.8, False)
+    assert math.isinf(found[1].entries[0].standings["time"].ratio)
+
+
+def test_other_plots_have_no_heats(tmp_path: Path) -> None:
+    stem = write_plot(tmp_path, "smoke", "paper0", "figure1")
+    assert heats([Plot("paper0", "smoke", "figure1", "", {".csv": stem.with_suffix(".csv")})]) == []
+
+
+def test_without_a_script_every_condition_is_there(page: str) -> None:
+    assert re.findall(r"<h2>(.*?)</h2>", page) == ["digits: ideal", "digits: rain", "squares: ideal"]
+    assert page.count("never") >= 1
+    assert "2 [1.8, 2.2]" in page
+    assert "not run" in page
+    assert "none" in page
+
+
+def test_what_a_table_says_is_text(page: str) -> None:
+    assert "&lt;b&gt;lr&lt;/b&gt;" in page
+    assert "<b>lr</b>" not in page
+
+
+def test_a_site_without_a_comparison_has_no_such_page(tmp_path: Path) -> None:
+    papers = write_papers(tmp_path / "papers")
+    results = write_results(tmp_path / "results", papers)
+    assert main(["site", str(results), "--papers", str(papers), "--to", str(tmp_path / "site")]) == 0
+    assert not (tmp_path / "site" / "compare.html").exists()
+    assert "compare.html" not in (tmp_path / "site" / "index.html").read_text()
