@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +41,7 @@ def main(folder: Path) -> None:
         (folder / "done").touch()
 
 
-def measure(comm: object, contenders: dict[str, Callable[[int], None]], repeats: int) -> dict[str, list[float]]:
+def measure(comm: object, contenders: Mapping[str, Callable[[int], object]], repeats: int) -> dict[str, list[float]]:
     """Time the contenders alternately, after two rounds of warm-up, until the last rank is done."""
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for t in range(repeats + 2):
