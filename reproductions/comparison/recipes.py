@@ -1,7 +1,7 @@
-"""What is compared at each scale, written before any result was seen.
+"""What is compared at each scale; docs/comparison.md says what was changed after a result had been seen.
 
 At smoke scale eight workers make 80 gradients each, so that all conditions take minutes. The targets are losses that
-synchronous SGD reaches within a third to two thirds of that at a good step size.
+synchronous SGD reaches within a fifth to two thirds of that at a good step size.
 """
 
 from __future__ import annotations

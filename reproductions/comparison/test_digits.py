@@ -5,7 +5,7 @@ from __future__ import annotations
 from reproductions.comparison.plots import draw_fronts, draw_map, named
 from reproductions.comparison.race import Race
 from reproductions.comparison.recipes import digits
-from reproductions.comparison.test_squares import ONE_SIDED, SHOWN, SYNC, decide_sooner
+from reproductions.comparison.test_squares import SHOWN, decide_slowdown
 from reproductions.paper import Decider, FigureFolder, Runs, Settings, decides
 
 OWN_JOINS = True  # an algorithm of one's own is one more contestant here, see `recipes.field`
@@ -18,7 +18,7 @@ def experiments(settings: Settings) -> dict[tuple[str, str], list[Race]]:
 
 @decides("comparison-slow-worker-digits")
 def test_a_slow_worker_holds_up_who_waits(claim: Decider, runs: Runs[Race]) -> None:
-    decide_sooner(claim, runs, ONE_SIDED, SYNC, "one slow worker")
+    decide_slowdown(claim, runs, "one slow worker")
 
 
 def test_map_of_digits(settings: Settings, runs: Runs[Race], figures: FigureFolder) -> None:
