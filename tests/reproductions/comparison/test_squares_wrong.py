@@ -9,7 +9,6 @@ import pytest
 
 from reproductions.comparison import race, test_digits, test_squares, tuning
 from reproductions.comparison.clock import Clock
-from reproductions.comparison.conditions import COMPUTE, NetworkCondition
 from reproductions.comparison.recipes import digits, squares
 from reproductions.comparison.standings import MEASURES, standings
 from reproductions.comparison.test_squares import BANDWIDTHS, LOSSES, ONE_SIDED, RPS, SYNC
@@ -66,10 +65,8 @@ def test_retransmission_for_free_in_every_second_phase_turns_its_bytes_red(monke
     red("retransmission-bytes", test_squares.test_what_is_lost_is_sent_again, runs_of(*AGAIN))
 
 
-def test_a_straggler_that_nobody_waits_for_turns_its_claim_red(monkeypatch: Patch) -> None:
-    right = decided(test_squares.test_a_slow_worker_holds_up_who_waits, "comparison-slow-worker", runs=runs_of(*SLOW))
-    assert right.verdict == "consistent"
-    forget()
+def nobody_waits(monkeypatch: Patch) -> None:
+    """Let a phase end for everybody as if all had begun with the middle one."""
     phase = Clock.phase
 
     def alone(clock: Clock, nbytes: np.ndarray, *rest: Any) -> None:
@@ -79,14 +76,18 @@ def test_a_straggler_that_nobody_waits_for_turns_its_claim_red(monkeypatch: Patc
         clock.now = clock.now - np.median(before) + before.min()
 
     monkeypatch.setattr(Clock, "phase", alone)
+
+
+def test_a_straggler_that_nobody_waits_for_turns_its_claim_red(monkeypatch: Patch) -> None:
+    right = decided(test_squares.test_a_slow_worker_holds_up_who_waits, "comparison-slow-worker", runs=runs_of(*SLOW))
+    assert right.verdict == "consistent"
+    forget()
+    nobody_waits(monkeypatch)
     red("slow-worker", test_squares.test_a_slow_worker_holds_up_who_waits, runs_of(*SLOW))
 
 
 def test_heavy_tails_that_nobody_waits_for_turn_their_claim_red(monkeypatch: Patch) -> None:
-    def even(where: NetworkCondition, worker: int, steps: int, seed: int) -> np.ndarray:
-        return np.full(steps, COMPUTE)
-
-    monkeypatch.setattr(NetworkCondition, "gradient_seconds", even)
+    nobody_waits(monkeypatch)
     runs = runs_of(*((who, where) for who in (ONE_SIDED, SYNC) for where in ("ideal", "heavy tails")))
     red("heavy-tails", test_squares.test_heavy_tails_hold_up_who_waits, runs)
 
@@ -104,9 +105,10 @@ def test_a_mean_over_all_workers_turns_the_cost_of_asynchrony_red() -> None:
     red("asynchrony-samples", test_squares.test_asynchrony_costs_samples, both)
 
 
-def test_no_slow_worker_turns_the_claim_on_digits_red() -> None:
+def test_a_straggler_that_nobody_waits_for_turns_the_claim_on_digits_red(monkeypatch: Patch) -> None:
+    nobody_waits(monkeypatch)
     grid = digits(Settings())
-    runs = simulate({label: grid[label[0], "ideal"][:4] for label in SLOW})
+    runs = simulate({label: grid[label][:4] for label in SLOW})
     red("slow-worker-digits", test_digits.test_a_slow_worker_holds_up_who_waits, runs)
 
 
