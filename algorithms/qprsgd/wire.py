@@ -17,24 +17,17 @@ with fewer lanes, and up to 31 elements in one lane. A width of 32 leaves codes 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy import float32, float64, int32, int64, uint32, uint64
 from numpy.typing import NDArray
 
 from algorithms.compiled import LOW, UP, kernel, philox, prefetch, use_512_bits
+from algorithms.qprsgd.layout import BAD_CHECKSUM, BAD_CODE, BAD_NORM, BAD_WORDS, FINE, Form, Layout
 
 Words = NDArray[np.uint32]
 Rows = NDArray[Any]  # float32 or float64
-
-
-class Form(NamedTuple):
-    """Levels s, elements that share a norm (>= 1) and bits that a code takes on the wire."""
-
-    s: int
-    bucket: int
-    bits: int
 
 
 LANES = 64
@@ -42,7 +35,7 @@ BLOCK = 32 * LANES
 HALF = BLOCK // 2
 _COUNTERS = BLOCK // 8
 _EIGHTH = _COUNTERS // 8
-_SUMS = 256
+_SUMS, _CHUNK = 256, 1 << 16
 
 
 def key(value: int) -> np.uint64:
@@ -73,7 +66,16 @@ def norms_of(v: Rows, bucket: int, norms: Rows) -> bool:
 
 @kernel
 def _sum_of_squares(x: Rows, sums: NDArray[np.float64]) -> float:
-    """Sum in 256 interleaved parts: an order of its own, so that vectors of any width give the same bits."""
+    """Add the sums of chunks of 2^16 elements one after another."""
+    total = 0.0
+    for start in range(0, len(x), _CHUNK):
+        total += _sum_of_chunk(x[start : start + _CHUNK], sums)
+    return total
+
+
+@kernel
+def _sum_of_chunk(x: Rows, sums: NDArray[np.float64]) -> float:
+    """Sum in 256 interleaved parts, folded by halves: an order of its own, the same for vectors of any width."""
     use_512_bits()
     sums[:] = 0
     for start in range(0, len(x), _SUMS):
@@ -82,7 +84,12 @@ def _sum_of_squares(x: Rows, sums: NDArray[np.float64]) -> float:
             prefetch(x, first + i + uint64(4 * _SUMS))
         for i in range(n):
             sums[i] += float64(x[first + i]) * float64(x[first + i])
-    return float(sums[: len(x)].sum())
+    half = _SUMS // 2
+    while half:
+        for i in range(half):
+            sums[i] += sums[half + i]
+        half //= 2
+    return float(sums[0])
 
 
 @kernel
@@ -271,6 +278,43 @@ def decode(words: Words, first: int, last: int, norms: Rows, form: Form, out: Ro
             most = max(most, _values(codes, lo, hi, norms[b], s, out[start : start + n], add))
             lo = hi
     return total, most
+
+
+@kernel
+def write(v: Rows, key: Any, layout: Layout, header: Words, norms: Rows, codes: Words) -> bool:
+    """Quantize v, (n,), into the parts of a message of the fixed format; False if a norm is not finite.
+
+    header has two words, its checksum and how many words of codes there are; codes may have one word more, of padding.
+    """
+    if not norms_of(v, layout.bucket, norms):
+        return False
+    form, words = Form(layout.s, layout.bucket, layout.bits), layout.words
+    header[:] = header_of(encode(v, 0, layout.n, key, norms, form, codes[:words]), norms, words, layout.salt)
+    codes[words:] = 0
+    return True
+
+
+@kernel
+def read(header: Words, norms: Rows, codes: Words, layout: Layout, out: Rows, add: bool) -> Any:
+    """Write or add what a message says into out, (n,); return what was found and the largest code."""
+    form, words = Form(layout.s, layout.bucket, layout.bits), layout.words
+    if header[1] != words:
+        return BAD_WORDS, uint32(0)
+    for norm in norms:
+        if not 0 <= norm < math.inf:
+            return BAD_NORM, uint32(0)
+    total, most = decode(codes[:words], 0, layout.n, norms, form, out, add)
+    if header_of(total, norms, words, layout.salt)[0] != header[0]:
+        return BAD_CHECKSUM, most
+    return (BAD_CODE if most > 2 * layout.s else FINE), most
+
+
+@kernel
+def header_of(total: Any, norms: Rows, words: int, salt: int) -> Any:
+    """Return the checksum of words, of norms as if they came after them and of salt, then the number of words."""
+    mixed = uint64(total) + checksum(norms.view(np.uint32), words) + (uint64(salt) << uint64(31))
+    mixed = (mixed ^ (mixed >> uint64(33))) * uint64(0xFF51AFD7ED558CCD)
+    return np.array([uint32(mixed >> uint64(32)), uint32(words)])
 
 
 @kernel

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from algorithms.qprsgd.wire import BLOCK, LANES, Form, width_of
+from algorithms.qprsgd.layout import BAD_CHECKSUM, BAD_CODE, BAD_NORM, BAD_WORDS, FINE, Form, Layout
+from algorithms.qprsgd.wire import BLOCK, LANES, width_of
 
-_LOW = 0xFFFFFFFF
+_LOW, _MASK = 0xFFFFFFFF, (1 << 64) - 1
 
 
 def key(value: int) -> int:
@@ -77,6 +78,41 @@ def decode(words: Tensor, first: int, last: int, norms: Tensor, form: Form, out:
     value = (codes - form.s).to(out.dtype) * unit[bucket] * lower[bucket]
     out[first:last] = out[first:last] + value if add else value
     return checksum(words, 0), int(codes.max()) if len(codes) else 0
+
+
+def write(v: Tensor, key: int, layout: Layout, header: Tensor, norms: Tensor, codes: Tensor) -> bool:
+    """Quantize v, (n,), into the parts of a message of the fixed format; False if a norm is not finite."""
+    if not norms_of(v, layout.bucket, norms):
+        return False
+    words = layout.words
+    total = encode(v, 0, layout.n, key, norms, _form(layout), codes[:words])
+    header[:] = header_of(total, norms, words, layout.salt)
+    codes[words:] = 0
+    return True
+
+
+def read(header: Tensor, norms: Tensor, codes: Tensor, layout: Layout, out: Tensor, add: bool) -> tuple[int, int]:
+    """Write or add what a message says into out, (n,); return what was found and the largest code."""
+    words, most = layout.words, 0
+    if int(header[1]) != words:
+        return BAD_WORDS, most
+    if not bool(((norms >= 0) & (norms < torch.inf)).all()):
+        return BAD_NORM, most
+    total, most = decode(codes[:words], 0, layout.n, norms, _form(layout), out, add)
+    if not torch.equal(header_of(total, norms, words, layout.salt), header):
+        return BAD_CHECKSUM, most
+    return (BAD_CODE if most > 2 * layout.s else FINE), most
+
+
+def header_of(total: int, norms: Tensor, words: int, salt: int) -> Tensor:
+    """Return the checksum of words, of norms as if they came after them and of salt, then the number of words."""
+    total = total + checksum(norms.view(torch.int32), words) + (salt << 31) & _MASK
+    mixed = (total ^ total >> 33) * 0xFF51AFD7ED558CCD & _MASK
+    return torch.tensor([(mixed >> 32) - (mixed >> 63 << 32), words], dtype=torch.int32, device=norms.device)
+
+
+def _form(layout: Layout) -> Form:
+    return Form(layout.s, layout.bucket, layout.bits)
 
 
 def pack(codes: Tensor, width: int, words: Tensor) -> int:

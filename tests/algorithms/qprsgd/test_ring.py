@@ -13,7 +13,7 @@ from torch import Tensor
 from algorithms.algorithm import Algorithm
 from algorithms.blocks import partition
 from algorithms.qprsgd.gossip import GossipQPRSGD
-from algorithms.qprsgd.messages import Codec, Dense
+from algorithms.qprsgd.messages import Codec, Dense, message_key
 from algorithms.qprsgd.quantize import Quantizer
 from algorithms.qprsgd.ring import RingQPRSGD
 from algorithms.schedule import StepDecay
@@ -146,3 +146,9 @@ def single(tmp_path_factory: pytest.TempPathFactory) -> list[Frame]:
 def test_models_are_bitwise_the_same_on_any_number_of_ranks(ranks: int, single: list[Frame], tmp_path: Path) -> None:
     for run, got, wanted in zip(family(), on_ranks(ranks, family(), tmp_path), single, strict=True):
         assert got == wanted, run.algorithm
+
+
+@pytest.mark.parametrize(("seed", "worker", "turn"), [(0, 0, 0), (5, 3, 77), (2**64 - 1, 63, 2**40)])
+def test_messages_are_keyed_by_the_streams(seed: int, worker: int, turn: int) -> None:
+    assert message_key(seed, worker, turn) == kernel_key(seed, "quantize", worker, turn)
+    assert message_key(seed, worker, turn) != message_key(seed, worker, turn + 1)

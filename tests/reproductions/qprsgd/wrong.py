@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from algorithms.qprsgd import wire
+from algorithms.qprsgd.layout import Form, Layout
 from algorithms.qprsgd.quantize import Quantizer
 from algorithms.qprsgd.wire_torch import pack
 
@@ -20,10 +24,32 @@ class WithoutRandomness(Quantizer):
     def round(self, x: Tensor) -> Tensor:
         """Return the levels of v s/||v||."""
 
-    def _quantize(self, v: Tensor, key: int, norms: Tensor, part: range, bits: int, codes: Tensor) -> int:
-        norm = norms[torch.arange(part.start, part.stop) // self._bucket(len(v))].double()
-        x = v[part.start : part.stop].double() * self.s / torch.where(norm > 0, norm, 1)
-        return pack(self.round(x).long() + self.s, bits, codes)
+    def _loops(self, row: Tensor) -> _Loops:
+        return _Loops(self)
+
+
+class _Loops:
+    """The loops of `wire`, but for the levels."""
+
+    def __init__(self, quantizer: WithoutRandomness) -> None:
+        self.quantizer = quantizer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(wire, name)
+
+    def write(self, v: Any, key: Any, layout: Layout, header: Any, norms: Any, codes: Any) -> bool:
+        form = Form(layout.s, layout.bucket, layout.bits)
+        finite = wire.norms_of(v, layout.bucket, norms)
+        total = self.encode(v, 0, layout.n, key, norms, form, codes[: layout.words])
+        header[:] = wire.header_of(total, norms, layout.words, layout.salt)
+        codes[layout.words :] = 0
+        return finite
+
+    def encode(self, v: Any, first: int, last: int, key: Any, norms: Any, form: Form, words: Any) -> int:
+        norm = torch.from_numpy(norms)[torch.arange(first, last) // form.bucket].double()
+        x = torch.from_numpy(v[first:last]).double() * form.s / torch.where(norm > 0, norm, 1)
+        levels = self.quantizer.round(x).long()
+        return pack(levels + form.s, form.bits, torch.from_numpy(words.view(np.int32)))
 
 
 @dataclass(frozen=True)
