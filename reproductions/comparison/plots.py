@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from reproductions.comparison.contestants import CONTESTANTS
 from reproductions.comparison.race import Race
-from reproductions.comparison.standings import MEASURES, front, profile, standings, summary
+from reproductions.comparison.standings import MEASURES, front, made, profile, standings, summary
+from reproductions.comparison.tuning import choices
 from reproductions.paper import COLOURS, FigureFolder, Runs, Settings, panels
 
 if TYPE_CHECKING:
@@ -65,6 +67,27 @@ def tables(frame: pd.DataFrame) -> pd.DataFrame:
     found = rounded.merge(first, on=["condition", "contestant"], how="left").drop(columns="failed")
     found["chosen"] = found["chosen"].where(found["measure"] == TIME)
     return found.assign(measure=found["measure"].map(WORDS))
+
+
+def draw_tuning(runs: Runs[Race], figures: FigureFolder, name: str) -> None:
+    """Draw which try, so which step size, each contestant chose in how many conditions; the table has all of them."""
+    frame = made(runs)
+    counts = frame.groupby(["contestant", "chosen"], sort=False).size().unstack(fill_value=0)
+    rates = [
+        choice.lr for choice in choices(CONTESTANTS[0], runs.all[0].experiment.task, runs.all[0].experiment.trials)
+    ]
+    counts = counts.reindex(
+        index=list(dict.fromkeys(frame["contestant"])), columns=range(1, len(rates) + 1), fill_value=0
+    )
+    figure, (axis,) = panels(1, width=0.5 * len(rates) + 3.2, height=0.3 * len(counts) + 2.0)
+    axis.imshow(counts, cmap="YlOrBr", vmin=0, vmax=1.5 * frame["condition"].nunique(), aspect="auto")
+    for (row, column), count in np.ndenumerate(counts.to_numpy()):
+        axis.text(column, row, str(count), ha="center", va="center", fontsize=7)
+    axis.set_xticks(range(len(rates)), [f"{rate:g}" for rate in rates], rotation=45, fontsize=8)
+    axis.set_yticks(range(len(counts)), counts.index, fontsize=8)
+    axis.grid(visible=False)
+    axis.set(xlabel="step size", ylabel="contestant", title=_title(runs, "conditions in which it was chosen"))
+    figures.save(name, figure, frame)
 
 
 def draw_profiles(runs: Runs[Race], figures: FigureFolder, name: str) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from reproductions.comparison.race import Race
-from reproductions.paper import Runs, paired_difference
+from reproductions.paper import Run, Runs, paired_difference
 
 CHOSEN = "chosen_"  # begins the metrics that say what was tuned
 MEASURES = {
@@ -47,6 +47,43 @@ def standings(runs: Runs[Race]) -> pd.DataFrame:
                 | measures | {"failed": failed} | end | {"chosen": chosen}
             )  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def made(runs: Runs[Race]) -> pd.DataFrame:
+    """Return what stands behind each entry of a map: its runs, and all that its tuning tried.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a contestant and condition. Columns task, condition, contestant; runs, for each seed ``seed key
+        seconds``, the first eight characters of the key and the modelled seconds to the target; tries, for each step
+        size and knobs the mean modelled seconds to the target on validation samples; chosen, which try it was, from 1.
+    """
+    rows = []
+    for group in runs.values():
+        first = group[0].experiment
+        texts = [f"{run.experiment.seed} {run.key[:8]} {_seconds(run):.3g}" for run in group]
+        tries, chosen = _tries(group[0])
+        where = {"task": first.task.name, "condition": first.condition.name, "contestant": first.contestant}
+        rows.append(where | {"runs": "; ".join(texts), "tries": "; ".join(tries), "chosen": chosen})
+    return pd.DataFrame(rows)
+
+
+def _seconds(run: Run[Race]) -> float:
+    return float(run.series("seconds_to_target")[0])
+
+
+def _tries(run: Run[Race]) -> tuple[list[str], int]:
+    """Return every try as text, and the number of the one that was chosen."""
+    wide = run.frame.pivot_table(index="step", columns="metric", values="value", sort=False, dropna=False)
+    knobs = [name.removeprefix(CHOSEN) for name in map(str, wide) if name.startswith(CHOSEN)]
+    tried = wide.loc[1 : run.experiment.trials]
+    texts = [
+        ", ".join(f"{name} {row[f'try_{name}']:g}" for name in knobs) + f": {row['try_seconds']:.3g}"
+        for _, row in tried.iterrows()
+    ]
+    alike = [all(row[f"try_{name}"] == wide.loc[0, f"{CHOSEN}{name}"] for name in knobs) for _, row in tried.iterrows()]
+    return texts, alike.index(True) + 1
 
 
 def summary(frame: pd.DataFrame, measure: str) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reproductions.comparison.plots import draw_fronts, draw_map, named
+from reproductions.comparison.plots import draw_fronts, draw_map, draw_tuning, named
 from reproductions.comparison.race import Race
 from reproductions.comparison.recipes import digits
 from reproductions.comparison.test_squares import SHOWN, decide_slowdown
@@ -27,3 +27,7 @@ def test_map_of_digits(settings: Settings, runs: Runs[Race], figures: FigureFold
 
 def test_fronts_of_digits(settings: Settings, runs: Runs[Race], figures: FigureFolder) -> None:
     draw_fronts(runs, figures, named("fronts-digits", settings), SHOWN)
+
+
+def test_tuning_on_digits(settings: Settings, runs: Runs[Race], figures: FigureFolder) -> None:
+    draw_tuning(runs, figures, named("tuning-digits", settings))

@@ -9,7 +9,7 @@ from algorithms.algorithm import Algorithm
 from algorithms.qprsgd.quantize import Quantizer
 from reproductions.comparison.conditions import COMPUTE, MODEL
 from reproductions.comparison.contestants import CONTESTANTS
-from reproductions.comparison.plots import draw_fronts, draw_map, draw_profiles, named
+from reproductions.comparison.plots import draw_fronts, draw_map, draw_profiles, draw_tuning, named
 from reproductions.comparison.race import Race
 from reproductions.comparison.recipes import squares
 from reproductions.comparison.rounds import tolerant
@@ -170,3 +170,7 @@ def test_profiles_of_least_squares(settings: Settings, runs: Runs[Race], figures
 
 def test_fronts_of_least_squares(settings: Settings, runs: Runs[Race], figures: FigureFolder) -> None:
     draw_fronts(runs, figures, named("fronts-squares", settings), SHOWN)
+
+
+def test_tuning_on_least_squares(settings: Settings, runs: Runs[Race], figures: FigureFolder) -> None:
+    draw_tuning(runs, figures, named("tuning-squares", settings))

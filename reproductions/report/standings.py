@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass, replace
 
 from reproductions.report.results import Plot
 
 COLUMNS = {"task", "condition", "contestant", "measure", "mean", "ratio", "low", "high", "best", "chosen"}
+MADE = {"task", "condition", "contestant", "runs", "tries"}
 UNITS = {"time": (1.0, "s"), "bytes": (1e6, "MB"), "gradients": (1.0, "")}
 
 
@@ -30,11 +31,16 @@ class Standing:
 
 @dataclass(frozen=True)
 class Entry:
-    """A contestant in a condition: what its tuning chose, and its standing by each measure."""
+    """A contestant in a condition: what its tuning chose, its standing by each measure, its runs and all tries.
+
+    A run is its seed, the beginning of its name in the store, and its modelled seconds to the target.
+    """
 
     contestant: str
     chosen: str
     standings: dict[str, Standing]
+    runs: tuple[tuple[str, str, str], ...] = ()
+    tries: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,26 +55,44 @@ class Heat:
 
 def heats(plots: Iterable[Plot]) -> list[Heat]:
     """Return the heats behind those plots that are maps of the comparison, in the order of their files."""
-    return [heat for plot in plots if ".csv" in plot.files for heat in _heats(plot)]
+    tables = [plot for plot in plots if ".csv" in plot.files]
+    made: dict[tuple[str, ...], dict[str, str]] = {
+        (plot.paper, plot.scale, row["task"], row["condition"], row["contestant"]): row
+        for plot in tables
+        for row in _rows(plot, MADE)
+    }
+    return [heat for plot in tables for heat in _heats(plot, made)]
 
 
-def _heats(plot: Plot) -> list[Heat]:
+def _heats(plot: Plot, made: Mapping[tuple[str, ...], dict[str, str]]) -> list[Heat]:
     found: dict[tuple[str, str], dict[str, list[dict[str, str]]]] = {}
-    for row in _rows(plot):
+    for row in _rows(plot, COLUMNS):
         found.setdefault((row["task"], row["condition"]), {}).setdefault(row["contestant"], []).append(row)
-    return [Heat(*name, plot, tuple(map(_entry, entries.values()))) for name, entries in found.items()]
+    return [
+        Heat(
+            *name,
+            plot,
+            tuple(_entry(who, rows, made.get((plot.paper, plot.scale, *name, who))) for who, rows in entries.items()),
+        )
+        for name, entries in found.items()
+    ]
 
 
-def _rows(plot: Plot) -> list[dict[str, str]]:
-    """Return the rows of a map, none of any other plot."""
+def _rows(plot: Plot, columns: Set[str]) -> list[dict[str, str]]:
+    """Return the rows of a table that has some columns, none of any other."""
     with plot.files[".csv"].open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
-        return list(reader) if set(reader.fieldnames or ()) >= COLUMNS else []
+        return list(reader) if set(reader.fieldnames or ()) >= columns else []
 
 
-def _entry(rows: list[dict[str, str]]) -> Entry:
+def _entry(contestant: str, rows: list[dict[str, str]], made: dict[str, str] | None) -> Entry:
     standings = {row["measure"]: _standing(row) for row in rows if row["measure"] in UNITS}
-    return Entry(rows[0]["contestant"], rows[0]["chosen"], standings)
+    entry = Entry(contestant, rows[0]["chosen"], standings)
+    if not made:
+        return entry
+    split = [run.split(" ") for run in made["runs"].split("; ")]
+    runs = tuple((seed, name, seconds) for seed, name, seconds in split)
+    return replace(entry, runs=runs, tries=tuple(made["tries"].split("; ")))
 
 
 def _standing(row: dict[str, str]) -> Standing:

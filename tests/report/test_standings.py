@@ -29,11 +29,26 @@ def write_map(folder: Path) -> Plot:
     return Plot("paper0", "smoke", "map", "", {".svg": stem.with_suffix(".svg"), ".csv": stem.with_suffix(".csv")})
 
 
+def write_runs(folder: Path) -> Plot:
+    stem = write_plot(folder, "smoke", "paper0", "tuning")
+    row = 'digits,ideal,fast,0 1a2b3c4d 0.5; 1 5e6f7a8b inf,"lr 0.1: 0.4; lr 0.9: inf",1'
+    stem.with_suffix(".csv").write_text(f"task,condition,contestant,runs,tries,chosen\n{row}\n")
+    return Plot("paper0", "smoke", "tuning", "", {".csv": stem.with_suffix(".csv")})
+
+
+def test_an_entry_names_its_runs_and_tries(tmp_path: Path) -> None:
+    fast, slow = heats([write_map(tmp_path), write_runs(tmp_path)])[0].entries
+    assert fast.runs == (("0", "1a2b3c4d", "0.5"), ("1", "5e6f7a8b", "inf"))
+    assert fast.tries == ("lr 0.1: 0.4", "lr 0.9: inf")
+    assert (slow.runs, slow.tries) == ((), ())
+
+
 @pytest.fixture
 def page(tmp_path: Path) -> str:
     papers = write_papers(tmp_path / "papers")
     results = write_results(tmp_path / "results", papers)
     write_map(results)
+    write_runs(results)
     assert main(["site", str(results), "--papers", str(papers), "--to", str(tmp_path / "site")]) == 0
     assert 'href="compare.html"' in (tmp_path / "site" / "index.html").read_text()
     return (tmp_path / "site" / "compare.html").read_text()
@@ -76,3 +91,8 @@ def test_a_site_without_a_comparison_has_no_such_page(tmp_path: Path) -> None:
     assert main(["site", str(results), "--papers", str(papers), "--to", str(tmp_path / "site")]) == 0
     assert not (tmp_path / "site" / "compare.html").exists()
     assert "compare.html" not in (tmp_path / "site" / "index.html").read_text()
+
+
+def test_the_page_names_the_runs_behind_an_entry(page: str) -> None:
+    assert "runs/1a2b3c4d" in page
+    assert "lr 0.9: inf" in page

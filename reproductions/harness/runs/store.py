@@ -43,11 +43,14 @@ class Run(Generic[E]):
         Tidy metrics with the columns step, metric and value.
     provenance : dict
         Commit, versions, hardware, ranks, seconds and label of the data.
+    key : str
+        Name of its folder in the store; empty for a run that was never stored.
     """
 
     experiment: E
     frame: pd.DataFrame
     provenance: dict[str, Any]
+    key: str = ""
 
     def series(self, metric: str) -> pd.Series[float]:
         """Return the values of a metric indexed by step.
@@ -184,7 +187,7 @@ class RunStore:
             why = " ".join(str(error).split())[:200]
             warnings.warn(f"the stored run {key} is damaged and will be made again: {why}", stacklevel=2)
             return None
-        return Run(experiment, frame, provenance)
+        return Run(experiment, frame, provenance, key)
 
     def _read(self, key: str) -> tuple[dict[str, Any], bytes]:
         """Return the provenance and the frame of a run, as the bytes that were checked."""
