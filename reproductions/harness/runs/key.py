@@ -32,6 +32,9 @@ RESULT = 1
 PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn", "numba", "pillow")
 PROJECT = ("algorithms", "reproductions")
 CARRIERS = ("reproductions.harness", "reproductions.report", "reproductions.paper")
+_Described = tuple[Any, frozenset[str]]
+_NOWHERE: frozenset[str] = frozenset()
+_parts: dict[int, tuple[Any, _Described]] = {}  # by identity: 1, 1.0 and True are equal, and different names
 FACADE = "reproductions"  # its __init__ passes on names to scripts: only its docstring is part of a run's name
 
 
@@ -40,7 +43,7 @@ def key(experiment: Experiment, data: Path | None, device: str, precision: str =
 
     The numbers of ranks and streams are not part of it: results do not depend on them.
     """
-    described, modules = describe(experiment), frozenset(_modules(experiment))
+    described, modules = _described(experiment)
     own = Definitions(experiment) if MAIN in modules else None
     parts = {
         "result": RESULT,
@@ -56,13 +59,14 @@ def key(experiment: Experiment, data: Path | None, device: str, precision: str =
 
 def in_main(experiment: Experiment) -> bool:
     """Whether a class in an experiment, or one that it derives from, is of a script or a notebook."""
-    return MAIN in _modules(experiment)
+    return MAIN in _described(experiment)[1]
 
 
 def forget() -> None:
     """Read all sources anew, in a process that outlives their changes, such as that of a notebook."""
     for function in (source_digest, _versions, _digest, _file, _installed, _managed, _spec, _imports):
         function.cache_clear()
+    _parts.clear()
 
 
 def describe(value: Any) -> Any:
@@ -73,14 +77,32 @@ def describe(value: Any) -> Any:
     TypeError
         If a field holds anything but numbers, text, None, tuples and dataclasses.
     """
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {field.name: describe(getattr(value, field.name)) for field in dataclasses.fields(value)}
-        return {"type": f"{type(value).__module__}.{type(value).__qualname__}"} | fields
-    if isinstance(value, tuple):
-        return [describe(item) for item in value]
+    return _described(value)[0]
+
+
+def _described(value: Any) -> _Described:
+    """Return a value as `describe` does and the modules of all classes in it; a part that many hold, once."""
     if value is None or isinstance(value, bool | int | float | str):
-        return value
-    raise TypeError(f"an experiment cannot hold {value!r}: only numbers, text, None, tuples and dataclasses are values")
+        return value, _NOWHERE
+    if id(value) in _parts:
+        return _parts[id(value)][1]
+    if isinstance(value, tuple):
+        items = [_described(item) for item in value]
+        found: _Described = [item for item, _ in items], _NOWHERE.union(*(modules for _, modules in items))
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {field.name: _described(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        named = {"type": f"{type(value).__module__}.{type(value).__qualname__}"}
+        modules = frozenset(cls.__module__ for cls in type(value).__mro__)
+        found = (
+            named | {name: item for name, (item, _) in fields.items()},
+            modules.union(*(m for _, m in fields.values())),
+        )
+    else:
+        kinds = "only numbers, text, None, tuples and dataclasses are values"
+        raise TypeError(f"an experiment cannot hold {value!r}: {kinds}")
+    if not isinstance(value, Experiment):
+        _parts[id(value)] = value, found  # the value is kept, so that no other gets its id
+    return found
 
 
 @functools.cache
@@ -100,17 +122,6 @@ def sources(modules: frozenset[str]) -> dict[str, Path]:
             found[name] = path
             todo += [*(_imports(name, path) if name != FACADE else ()), *_packages(name)]
     return found
-
-
-def _modules(value: Any) -> Iterator[str]:
-    """Name the modules of all classes in an experiment."""
-    if isinstance(value, tuple):
-        for item in value:
-            yield from _modules(item)
-    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-        yield from (cls.__module__ for cls in type(value).__mro__)
-        for field in dataclasses.fields(value):
-            yield from _modules(getattr(value, field.name))
 
 
 @functools.cache

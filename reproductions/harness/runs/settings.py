@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 from dataclasses import dataclass
@@ -61,7 +62,7 @@ class Settings:
         """
         return self.scale != "smoke" and not self.ranks and self.resolved_device == "cpu"
 
-    @property
+    @functools.cached_property
     def resolved_device(self) -> str:
         """Return ``"cuda"`` or ``"cpu"``."""
         if self.device != "auto":
