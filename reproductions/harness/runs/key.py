@@ -59,7 +59,7 @@ def key(experiment: Experiment, data: Path | None, device: str, precision: str =
 
 def in_main(experiment: Experiment) -> bool:
     """Whether a class in an experiment, or one that it derives from, is of a script or a notebook."""
-    return MAIN in _described(experiment)[1]
+    return MAIN in modules_of(experiment)
 
 
 def forget() -> None:
@@ -78,6 +78,11 @@ def describe(value: Any) -> Any:
         If a field holds anything but numbers, text, None, tuples and dataclasses.
     """
     return _described(value)[0]
+
+
+def modules_of(experiment: Experiment) -> frozenset[str]:
+    """Name the modules of all classes in an experiment."""
+    return _described(experiment)[1]
 
 
 def _described(value: Any) -> _Described:

@@ -185,7 +185,7 @@ def test_what_is_installed_is_named_by_its_version(mine: Package, tmp_path: Path
     write(tmp_path / "right.py", RULE)
     experiment = mine("mine")
     named(experiment)
-    names = sources(frozenset(keys._modules(experiment)))
+    names = sources(frozenset(keys.modules_of(experiment)))
     assert {"mine", "right", "algorithms.algorithm", "algorithms", "reproductions.workloads.digits"} <= set(names)
     assert not [name for name in names if name.split(".")[0] in ("numpy", "torch", "dataclasses", "functools")]
     before = named(experiment)
@@ -200,7 +200,7 @@ def kinds() -> list[tuple[frozenset[str], Experiment]]:
     """Return the cheapest experiment of every kind in all grids: kinds differ in the modules that their values name."""
     found: dict[frozenset[str], Experiment] = {}
     for experiment in everything():
-        modules = frozenset(keys._modules(experiment))
+        modules = frozenset(keys.modules_of(experiment))
         found[modules] = min(found.get(modules, experiment), experiment, key=lambda each: each.cost)
     return list(found.items())
 
