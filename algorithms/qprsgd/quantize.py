@@ -105,11 +105,10 @@ class Quantizer:
         _check_message(message, plan.most, v)
         _check_key(key)
         parts, words = parts_of(message, plan, v.dtype), plan.layout.words
-        if self.wire == "fixed":
-            if not loops.write(_native(v), loops.key(key), plan.layout, *parts):
-                raise ValueError(_why_not_finite(v))
-            return plan.most
         self._norms(v, parts.norms)
+        if self.wire == "fixed":
+            loops.write(_native(v), loops.key(key), plan.layout, *parts)
+            return plan.most
         words = self._write_elias(v, key, parts)
         parts.header[:] = self._header(v, parts, words)
         parts.codes[words : words + words % 2] = 0

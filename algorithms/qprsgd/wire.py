@@ -1,4 +1,4 @@
-"""Compiled loops of Q_s on CPU: norms, stochastic rounding, codes packed into 32-bit words without gaps, a checksum.
+"""Compiled loops of Q_s on CPU: stochastic rounding, codes packed into 32-bit words without gaps, a checksum.
 
 All loops are in this one file because numba's cache does not notice changes in functions of other files. They work on
 blocks of 2048 elements that stay in the L1 cache between random bits, rounding and packing, use one thread and
@@ -25,6 +25,12 @@ from numpy.typing import NDArray
 
 from algorithms.compiled import LOW, UP, kernel, philox, prefetch, use_512_bits
 from algorithms.qprsgd.layout import BAD_CHECKSUM, BAD_CODE, BAD_NORM, BAD_WORDS, FINE, Form, Layout
+from algorithms.qprsgd.norms import norms_of
+
+__all__ = [
+    "BLOCK", "LANES", "checksum", "decode", "encode", "header_of", "key", "norms_of", "read", "width_of", "words_of",
+    "write",
+]  # fmt: skip
 
 Words = NDArray[np.uint32]
 Rows = NDArray[Any]  # float32 or float64
@@ -35,75 +41,11 @@ BLOCK = 32 * LANES
 HALF = BLOCK // 2
 _COUNTERS = BLOCK // 8
 _EIGHTH = _COUNTERS // 8
-_SUMS, _CHUNK = 256, 1 << 16
 
 
 def key(value: int) -> np.uint64:
     """Return a key as loops take it."""
     return np.uint64(value)
-
-
-@kernel
-def norms_of(v: Rows, bucket: int, norms: Rows) -> bool:
-    """Write the l2 norm of every bucket, summed in float64 and rounded up to the type of v; False if one is not finite.
-
-    Rounding up (and a sum of squares that is never below its largest term) makes every |v_i| <= norm.
-    """
-    use_512_bits()
-    sums = np.empty(_SUMS)
-    for b in range(len(norms)):
-        x = v[b * bucket : (b + 1) * bucket]
-        norm = math.sqrt(_sum_of_squares(x, sums))
-        if not 1e-140 < norm < 1e150:  # squares of float64 may have left its range
-            norm = _careful_norm(x)
-        norms[b] = norm
-        if norms[b] < norm:
-            norms[b] = np.nextafter(norms[b], norms.dtype.type(np.inf))
-        if not math.isfinite(norms[b]):
-            return False
-    return True
-
-
-@kernel
-def _sum_of_squares(x: Rows, sums: NDArray[np.float64]) -> float:
-    """Add the sums of chunks of 2^16 elements one after another."""
-    total = 0.0
-    for start in range(0, len(x), _CHUNK):
-        total += _sum_of_chunk(x[start : start + _CHUNK], sums)
-    return total
-
-
-@kernel
-def _sum_of_chunk(x: Rows, sums: NDArray[np.float64]) -> float:
-    """Sum in 256 interleaved parts, folded by halves: an order of its own, the same for vectors of any width."""
-    use_512_bits()
-    sums[:] = 0
-    for start in range(0, len(x), _SUMS):
-        first, n = uint64(start), uint64(min(_SUMS, len(x) - start))
-        for i in range(uint64(0), n, uint64(16)):
-            prefetch(x, first + i + uint64(4 * _SUMS))
-        for i in range(n):
-            sums[i] += float64(x[first + i]) * float64(x[first + i])
-    half = _SUMS // 2
-    while half:
-        for i in range(half):
-            sums[i] += sums[half + i]
-        half //= 2
-    return float(sums[0])
-
-
-@kernel
-def _careful_norm(x: Rows) -> float:
-    """Return the norm of elements scaled by a power of two; infinity if one is not finite."""
-    largest = 0.0
-    for i in range(len(x)):
-        if not math.isfinite(x[i]):
-            return math.inf
-        largest = max(largest, abs(float64(x[i])))
-    exponent, total = math.frexp(largest)[1], 0.0
-    for i in range(len(x)):
-        total += math.ldexp(float64(x[i]), -exponent) ** 2
-    return math.ldexp(math.sqrt(total), exponent)
 
 
 @kernel
@@ -281,17 +223,12 @@ def decode(words: Words, first: int, last: int, norms: Rows, form: Form, out: Ro
 
 
 @kernel
-def write(v: Rows, key: Any, layout: Layout, header: Words, norms: Rows, codes: Words) -> bool:
-    """Quantize v, (n,), into the parts of a message of the fixed format; False if a norm is not finite.
-
-    header has two words, its checksum and how many words of codes there are; codes may have one word more, of padding.
-    """
-    if not norms_of(v, layout.bucket, norms):
-        return False
+def write(v: Rows, key: Any, layout: Layout, header: Words, norms: Rows, codes: Words) -> None:
+    """Quantize v, (n,), into the header and codes of a message of the fixed format whose norms are there already."""
     form, words = Form(layout.s, layout.bucket, layout.bits), layout.words
-    header[:] = header_of(encode(v, 0, layout.n, key, norms, form, codes[:words]), norms, words, layout.salt)
+    total = encode(v, 0, layout.n, key, norms, form, codes[:words])
+    header[:] = header_of(total, norms, words, layout.salt)
     codes[words:] = 0
-    return True
 
 
 @kernel

@@ -80,15 +80,12 @@ def decode(words: Tensor, first: int, last: int, norms: Tensor, form: Form, out:
     return checksum(words, 0), int(codes.max()) if len(codes) else 0
 
 
-def write(v: Tensor, key: int, layout: Layout, header: Tensor, norms: Tensor, codes: Tensor) -> bool:
-    """Quantize v, (n,), into the parts of a message of the fixed format; False if a norm is not finite."""
-    if not norms_of(v, layout.bucket, norms):
-        return False
+def write(v: Tensor, key: int, layout: Layout, header: Tensor, norms: Tensor, codes: Tensor) -> None:
+    """Quantize v, (n,), into the header and codes of a message of the fixed format whose norms are there already."""
     words = layout.words
     total = encode(v, 0, layout.n, key, norms, _form(layout), codes[:words])
     header[:] = header_of(total, norms, words, layout.salt)
     codes[words:] = 0
-    return True
 
 
 def read(header: Tensor, norms: Tensor, codes: Tensor, layout: Layout, out: Tensor, add: bool) -> tuple[int, int]:

@@ -37,13 +37,11 @@ class _Loops:
     def __getattr__(self, name: str) -> Any:
         return getattr(wire, name)
 
-    def write(self, v: Any, key: Any, layout: Layout, header: Any, norms: Any, codes: Any) -> bool:
+    def write(self, v: Any, key: Any, layout: Layout, header: Any, norms: Any, codes: Any) -> None:
         form = Form(layout.s, layout.bucket, layout.bits)
-        finite = wire.norms_of(v, layout.bucket, norms)
         total = self.encode(v, 0, layout.n, key, norms, form, codes[: layout.words])
         header[:] = wire.header_of(total, norms, layout.words, layout.salt)
         codes[layout.words :] = 0
-        return finite
 
     def encode(self, v: Any, first: int, last: int, key: Any, norms: Any, form: Form, words: Any) -> int:
         norm = torch.from_numpy(norms)[torch.arange(first, last) // form.bucket].double()
