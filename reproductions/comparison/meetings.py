@@ -47,7 +47,8 @@ class Meetings:
     def __post_init__(self) -> None:
         n = self.condition.workers
         self.x: Tensor = self.task.start().repeat(n, 1)
-        self.log, self.clock = RaceLog(self.task), Clock(self.condition, n, self.steps, self.seed)
+        self.log, self.clock = RaceLog(self.task), Clock([self.condition], n, self.steps, self.seed)
+        self.now, self.sent = self.clock.now[0], self.clock.sent[0]  # views
         self.samples = self.task.drawn(n, self.steps, self.seed, self.condition.sorted)
         self.own = np.zeros(n, dtype=np.int64)
         self.partners = stream(self.seed, "comparison/partners").integers(n - 1, size=self.steps * n + n)
@@ -58,13 +59,13 @@ class Meetings:
     def run(self) -> RaceLog:
         """Let nodes meet until all together have made the gradients of the run."""
         n, wanted, looks = self.condition.workers, self.steps * self.condition.workers, sorted(moments(self.steps))
-        while self.made < wanted and np.isfinite(self.clock.now).any():
-            i = int(np.argmin(self.clock.now))
-            moment = self.clock.now[i]
+        while self.made < wanted and np.isfinite(self.now).any():
+            i = int(np.argmin(self.now))
+            moment = self.now[i]
             self._meet(i)
             while looks and self.made >= looks[0] * n:
-                there = torch.from_numpy(np.isfinite(self.clock.now))
-                self.log.add(looks.pop(0), moment, self.clock.sent.sum() / n, self.log.measure(self.x[there]))
+                there = torch.from_numpy(np.isfinite(self.now))
+                self.log.add(looks.pop(0), moment, self.sent.sum() / n, self.log.measure(self.x[there]))
         return self.log
 
     def _compute(self, i: int) -> None:
@@ -88,7 +89,7 @@ class Meetings:
             lost = self.luck[self.meetings % len(self.luck)] < self._loss(i, j)
             self.meetings += 1
             both = self.rule.rule == "symmetric"
-            late = self.clock.now[j] > self.clock.now[i] + (PATIENCE if both else np.inf) or np.isinf(self.clock.now[j])
+            late = self.now[j] > self.now[i] + (PATIENCE if both else np.inf) or np.isinf(self.now[j])
             if both and not late:
                 self._average(i, j, bool(lost.any()))
             else:
@@ -98,25 +99,25 @@ class Meetings:
     def _average(self, i: int, j: int, lost: bool) -> None:
         """Let both wait for each other and average; if a message is lost, both know it after the timeout."""
         self._descend(j)
-        done = max(self.clock.now[i], self.clock.now[j]) + self._transfer(i) + lost * self.condition.timeout
+        done = max(self.now[i], self.now[j]) + self._transfer(i) + lost * self.condition.timeout
         self._transfer(j)
         if not lost:
             self.x[i] = self.x[j] = (self.x[i] + self.x[j]) / 2
-        self.clock.now[i] = self.clock.now[j] = done
+        self.now[i] = self.now[j] = done
         self._compute(j)
 
     def _read(self, i: int, j: int, lost: bool) -> None:
         """Let a node average with the last model of another one."""
-        if np.isfinite(self.clock.now[j]):
-            self.clock.now[i] += self._transfer(j)
+        if np.isfinite(self.now[j]):
+            self.now[i] += self._transfer(j)
         if lost:
-            self.clock.now[i] += self.condition.timeout
+            self.now[i] += self.condition.timeout
         else:
             self.x[i] = (self.x[i] + self.x[j]) / 2
 
     def _transfer(self, sender: int) -> float:
         """Count a model that is sent; return how long that takes."""
-        self.clock.sent[sender] += 4 * MODEL
+        self.sent[sender] += 4 * MODEL
         return self.condition.latency + OVERHEAD + 8 * 4 * MODEL / self.condition.bandwidth
 
     def _loss(self, i: int, j: int) -> np.ndarray:

@@ -52,7 +52,8 @@ class Processes:
 
     def __post_init__(self) -> None:
         n = self.condition.workers
-        self.log, self.clock = RaceLog(self.task), Clock(self.condition, n, self.steps, self.seed)
+        self.log, self.clock = RaceLog(self.task), Clock([self.condition], n, self.steps, self.seed)
+        self.now, self.sent = self.clock.now[0], self.clock.sent[0]  # views
         self.samples = self.task.drawn(n, self.steps, self.seed, self.condition.sorted)
         self.messages = 0
         self.out, self.busy = np.zeros(n), np.zeros(n)  # until when the link from and to a process is taken
@@ -67,8 +68,8 @@ class Processes:
     def run(self) -> RaceLog:
         """Let time choose the events until all are done, or those that are left wait for ever."""
         while self.events or self.system.ready:
-            ready = min(self.system.ready, key=lambda process: self.clock.now[process], default=None)
-            if ready is not None and (not self.events or self.clock.now[ready] <= self.events[0][0]):
+            ready = min(self.system.ready, key=lambda process: self.now[process], default=None)
+            if ready is not None and (not self.events or self.now[ready] <= self.events[0][0]):
                 self._go_on(ready)
             else:
                 self._deliver(*heapq.heappop(self.events))
@@ -77,7 +78,7 @@ class Processes:
 
     def _go_on(self, i: int) -> None:
         """Let a process make its step, and send what it says; nothing more, if it has crashed."""
-        self.system.apply(Crash(i) if np.isinf(self.clock.now[i]) else Step(i))
+        self.system.apply(Crash(i) if np.isinf(self.now[i]) else Step(i))
         self._send(self.system.posted)
         self.system.posted.clear()
 
@@ -88,7 +89,7 @@ class Processes:
             waited = i not in self.system.ready
             self.system.apply(message)
             if waited and i in self.system.ready:
-                self.clock.now[i] = max(self.clock.now[i], moment)
+                self.now[i] = max(self.now[i], moment)
 
     def _algorithm(self, n: int) -> StronglyConvexSGD | GeneralSGD:
         clusters, rate = Clusters.even(n, max(n // CLUSTER, 1)), StepDecay(self.lr)
@@ -120,7 +121,7 @@ class Processes:
                 output: Vector = stop.value
                 return output
             if isinstance(effect, Computed) and len(effect.tag) == 1 and effect.tag[0] in self.models:
-                seen = self.clock.now[i], effect.value, self.clock.sent[i]
+                seen = self.now[i], effect.value, self.sent[i]
                 self.models[effect.tag[0]][i] = seen
             result = yield effect
 
@@ -129,7 +130,7 @@ class Processes:
         for message in messages:
             sender, receiver = message.sender, message.process
             if sender == receiver:
-                heapq.heappush(self.events, (self.clock.now[sender], self.messages, message))
+                heapq.heappush(self.events, (self.now[sender], self.messages, message))
             else:
                 heapq.heappush(self.events, (self._arrival(sender, receiver), self.messages, message))
             self.messages += 1
@@ -138,8 +139,8 @@ class Processes:
         """Send a model of one process to another; return when it is there."""
         condition, seconds = self.condition, OVERHEAD + 8 * 4 * MODEL / self.condition.bandwidth
         attempts = self._attempts(sender, receiver)
-        self.clock.sent[sender] += 4 * MODEL * attempts
-        self.out[sender] = max(self.out[sender], self.clock.now[sender]) + seconds * attempts
+        self.sent[sender] += 4 * MODEL * attempts
+        self.out[sender] = max(self.out[sender], self.now[sender]) + seconds * attempts
         there = self.out[sender] + condition.latency + condition.timeout * (attempts - 1)
         self.busy[receiver] = max(there, self.busy[receiver] + seconds)
         return float(self.busy[receiver])
@@ -149,7 +150,7 @@ class Processes:
             return 1
         probability = self.condition.loss
         if self.condition.burst:
-            step = int(self.clock.now[sender] / COMPUTE)
+            step = int(self.now[sender] / COMPUTE)
             probability = self.condition.bursts(self.seed).probability(step, self.condition.workers)[sender, receiver]
         return int(stream(self.seed, "comparison/again", sender, self.messages).geometric(1 - probability))
 

@@ -32,8 +32,8 @@ class TimedWorld(World):
 
     Parameters
     ----------
-    clocks
-        One for each condition; none only notes what kind of phases there are.
+    clock
+        Of all conditions; none only notes what kind of phases there are.
     scale
         Bytes that are charged for a byte that is sent, see `charged`.
 
@@ -43,10 +43,10 @@ class TimedWorld(World):
         Whether phases were reliable.
     """
 
-    def __init__(self, workers: int, clocks: Sequence[Clock], scale: float = 1.0, seed: int = 0) -> None:
-        network = clocks[0].condition.network(seed) if clocks else Lossless()
+    def __init__(self, workers: int, clock: Clock | None = None, scale: float = 1.0, seed: int = 0) -> None:
+        network = clock.conditions[0].network(seed) if clock else Lossless()
         super().__init__(None, workers, network, seed)
-        self.clocks, self.scale, self.kinds, self._step = clocks, scale, set[bool](), 0
+        self.clock, self.scale, self.kinds, self._step = clock, scale, set[bool](), 0
         self._reliable = True
 
     def at(self, step: int) -> None:
@@ -56,8 +56,8 @@ class TimedWorld(World):
     def _fates(self, step: int, phase: str, routes: Delivered | None) -> tuple[Delivered, Delivered]:
         arrives, sent = super()._fates(step, phase, routes)
         self._reliable = False
-        for clock in self.clocks:
-            present = clock.present()
+        if self.clock:
+            present: NDArray[np.bool_] = np.all(self.clock.present(), axis=0)
             arrives &= (present[:, None] & present) | np.eye(self.workers, dtype=np.bool_)
         return arrives, sent
 
@@ -66,8 +66,8 @@ class TimedWorld(World):
         nbytes = elements.astype(np.float64) * (itemsize * self.scale)
         np.fill_diagonal(nbytes, 0.0)
         self.kinds.add(self._reliable)
-        for clock in self.clocks:
-            clock.phase(nbytes, arrives, self._step, self._reliable)
+        if self.clock:
+            self.clock.phase(nbytes, arrives, self._step, self._reliable)
         self._reliable = True
 
 
@@ -86,7 +86,7 @@ def charged(algorithm: Algorithm, d: int, nodes: int) -> float:
 def tolerant(algorithm: Algorithm, nodes: int) -> bool:
     """Return whether an algorithm does without messages that are lost: none of its phases is a reliable one."""
     workers = nodes + algorithm.auxiliaries
-    world, x = TimedWorld(workers, ()), torch.zeros(workers, 2 * workers)
+    world, x = TimedWorld(workers), torch.zeros(workers, 2 * workers)
     state = algorithm.state(world, x)
     for t in range(PROBE):
         algorithm.step(world, x, torch.zeros_like(x), state, t, 0.0)
@@ -124,25 +124,24 @@ def race(
     """
     first = conditions[0]
     nodes, workers = first.workers, first.workers + algorithm.auxiliaries
-    clocks = [Clock(each, workers, steps, seed, background) for each in conditions]
+    clock = Clock(conditions, workers, steps, seed, background)
     start = task.start()
-    world, x = TimedWorld(workers, clocks, charged(algorithm, len(start), nodes), seed), start.repeat(workers, 1)
+    world, x = TimedWorld(workers, clock, charged(algorithm, len(start), nodes), seed), start.repeat(workers, 1)
     state, samples = algorithm.state(world, x), task.drawn(nodes, steps, seed, first.sorted)
     goes_on = tolerant(algorithm, nodes)
-    logs = [RaceLog(task) for _ in clocks]
+    logs = [RaceLog(task) for _ in conditions]
     for t in range(steps):
-        active = clocks[0].present()[:nodes] if goes_on else np.ones(nodes, dtype=np.bool_)
-        for clock in clocks:
-            for worker in np.flatnonzero(active):
-                clock.compute(int(worker), t)
+        active = clock.present()[0, :nodes] if goes_on else np.ones(nodes, dtype=np.bool_)
+        for worker in np.flatnonzero(active):
+            clock.compute(int(worker), t)
         world.at(t)
         algorithm.step(world, x, _gradients(task, x, samples[:, t], active), state, t, lr)
         if t + 1 in moments(steps):
             algorithm.settle(world, x)
-            there = clocks[0].present()[:nodes] if goes_on else active
+            there = clock.present()[0, :nodes] if goes_on else active
             seen = logs[0].measure(x[:nodes][torch.from_numpy(there)])
-            for log, clock in zip(logs, clocks, strict=True):
-                log.add(t + 1, float(clock.now[:nodes][there].max()), clock.sent.sum() / nodes, seen)
+            for log, now, sent in zip(logs, clock.now, clock.sent, strict=True):
+                log.add(t + 1, float(now[:nodes][there].max()), sent.sum() / nodes, seen)
     return logs
 
 

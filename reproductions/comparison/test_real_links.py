@@ -46,8 +46,8 @@ def modelled(experiment: Rounds) -> float:
     """Return the seconds of a round by the clock, for the share of the rate that frames leave to their content."""
     algorithm, rows = experiment.algorithm, experiment.models
     where = NetworkCondition("real links", bandwidth=experiment.mbit * 1e6 * CONTENT, workers=N)
-    clock = Clock(where, rows, experiment.iterations, seed=0)
-    world, x = TimedWorld(rows, [clock]), torch.zeros(rows, experiment.floats)
+    clock = Clock([where], rows, experiment.iterations, seed=0)
+    world, x = TimedWorld(rows, clock), torch.zeros(rows, experiment.floats)
     state = algorithm.state(world, x)
     for t in range(experiment.iterations):
         algorithm.step(world, x, torch.ones_like(x), state, t, 0.1)

@@ -71,9 +71,10 @@ def nobody_waits(monkeypatch: Patch) -> None:
 
     def alone(clock: Clock, nbytes: np.ndarray, *rest: Any) -> None:
         before = clock.now.copy()
-        clock.now = np.full_like(before, np.median(before))
+        middle = np.median(before, axis=1, keepdims=True)
+        clock.now = np.broadcast_to(middle, before.shape).copy()
         phase(clock, nbytes, *rest)
-        clock.now = clock.now - np.median(before) + before.min()
+        clock.now = clock.now - middle + before.min(axis=1, keepdims=True)
 
     monkeypatch.setattr(Clock, "phase", alone)
 
@@ -127,7 +128,7 @@ def test_a_mean_over_half_of_the_workers_turns_the_claim_of_rps_red() -> None:
 
 
 def test_survivors_that_wait_for_the_crashed_turn_the_claim_of_crashes_red(monkeypatch: Patch) -> None:
-    monkeypatch.setattr(Clock, "present", lambda clock: np.ones(clock.workers, dtype=np.bool_))
+    monkeypatch.setattr(Clock, "present", lambda clock: np.ones_like(clock.now, dtype=np.bool_))
     where = "a quarter crashes"
     runs = runs_of(*((who, where) for who, there in GRID if there == where), seeds=2)
     assert_red(
