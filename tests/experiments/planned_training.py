@@ -63,7 +63,7 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     said: list[str] = []
     context = Context(free_memory=FreeMemory("cpu", 1 << 40), announce=said.append)
-    noisy(ResNet(8, width=4), 1, 2).execute(context)  # loads libraries, and what a plan needs to be made
+    noisy(ResNet(8, width=8), 1, 2).execute(context)  # loads libraries, and what a plan needs to be made
     run = noisy(ResNet(int(sys.argv[1])), int(sys.argv[2]), int(sys.argv[3]))
     run.execute(context)
     print(json.dumps(context.notes["memory"] | {"said": said}))

@@ -106,7 +106,7 @@ def test_times_are_those_of_the_device(device: str) -> None:
 
 
 def test_what_the_benchmarks_measure_on_a_gpu_is_there_on_a_cpu() -> None:
-    run = made(ResNet(8, 4), workers=2, batch=4, rounds=2)
+    run = made(ResNet(8, 8), workers=2, batch=4, rounds=2)
     rate = measure(run, Context())
     assert rate.samples > 0
     assert 0 < rate.mixing < 1

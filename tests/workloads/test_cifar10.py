@@ -16,7 +16,7 @@ from reproductions.workloads.cifar10 import CropAndFlip
 from reproductions.workloads.resnet import CNTK_BN_MOMENTUM, ResNet
 from reproductions.workloads.vgg import Vgg
 
-PLAIN = Cifar10(ResNet(8, 4), augment=False)
+PLAIN = Cifar10(ResNet(8, 8), augment=False)
 
 
 def count(depth: int, width: int = 16) -> int:

@@ -22,7 +22,7 @@ EMBEDDED = [
     Digits("mlp"),
     SlotGrammar(train_size=256),
 ]
-FROM_FILES = [Cifar10(ResNet(8, 4)), Cifar10(Vgg(11, 4)), Atis(hidden=8, embedding=4)]
+FROM_FILES = [Cifar10(ResNet(8, 8)), Cifar10(Vgg(11, 4)), Atis(hidden=8, embedding=4)]
 
 
 def name_of(value: object) -> str | None:

@@ -38,9 +38,9 @@ class _Latest(BaseModel):
     model_config = ConfigDict(strict=True)
 
     schema_: int = Field(alias="schema", ge=SCHEMA, le=SCHEMA)
-    run: str = ""  # name of the folder; missing before there was one
-    step: int = Field(ge=0)
-    of: int = Field(gt=0)
+    run: str  # name of the folder
+    step: int = Field(ge=0, lt=1 << 63)
+    of: int = Field(gt=0, lt=1 << 63)
     files: dict[Annotated[str, Field(pattern=r"^workers-[0-9]+\.pt$")], str]
 
 
@@ -174,7 +174,7 @@ def _document(path: Path) -> dict[str, Any] | None:
         found = _Latest.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):
         return None
-    return found.model_dump() if found.run in ("", path.parent.name) else None
+    return found.model_dump() if found.run == path.parent.name else None
 
 
 def _write(path: Path, state: Any) -> str:

@@ -104,15 +104,15 @@ class _Facts(TypedDict, total=False):
 
 
 class _Record(BaseModel):
-    """What ``run.json`` holds; records of earlier versions have no key and no digest of all of it."""
+    """What ``run.json`` holds: `whole` is a digest of all of it."""
 
     model_config = ConfigDict(strict=True)
 
     schema_: int = Field(alias="schema", ge=SCHEMA, le=SCHEMA)
-    key: str | None = None
+    key: str
     sha256: str
     provenance: _Facts
-    whole: str | None = None
+    whole: str
 
 
 class RunStore:
@@ -193,10 +193,10 @@ class RunStore:
         """Return the provenance and the frame of a run, as the bytes that were checked."""
         text = (self.folder(key) / "run.json").read_text(encoding="utf-8")
         document, found = json.loads(text), _Record.model_validate_json(text)
-        if found.key not in (None, key):
+        if found.key != key:
             raise ValueError(f"it is the run {found.key}")
         parts = {name: value for name, value in document.items() if name not in ("schema", "whole")}
-        if found.key is not None and found.whole != _whole(parts):
+        if found.whole != _whole(parts):
             raise ValueError("run.json was changed after it was written")
         content = (self.folder(key) / "frame.parquet").read_bytes()
         if hashlib.sha256(content).hexdigest() != found.sha256:

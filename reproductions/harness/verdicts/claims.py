@@ -167,7 +167,7 @@ class Claim(_Value):
     def _check_band(self) -> str:
         numeric = isinstance(self.value, int | float)
         if not numeric and (self.rounded is not None or isinstance(self.band, float)):
-            return f"band and rounded need a number as value, but it is {self.value!r}"
+            return f"band and rounded need a number as value, but it is {repr(self.value)[:80]}"
         if self.ends is None:
             return ""
         (low, high), rounding = self.ends, self.rounding
@@ -194,9 +194,9 @@ class Claim(_Value):
         if self.trend and (self.scale != "paper" or not self.reduced):
             return "trend needs scale: paper and the sentence for the reader, reduced"
         if unknown := {*self.deviates, *self.inconclusive} - {*SCALES}:
-            return f"scale {min(unknown)!r} of deviates or inconclusive is not one of {', '.join(SCALES)}"
+            return f"scale {repr(min(unknown))[:80]} of deviates or inconclusive is not one of {', '.join(SCALES)}"
         if twice := self.deviates.keys() & self.inconclusive.keys():
-            return f"scale {min(twice)} is listed under deviates and under inconclusive"
+            return f"scale {min(twice)[:80]} is listed under deviates and under inconclusive"
         return ""
 
 
@@ -254,7 +254,7 @@ def of_folder(path: Path) -> dict[str, Claim]:
     """Read the claims file of a paper, whose name is that of its folder; see `load_claims`."""
     claims = load_claims(path)
     if wrong := next((claim.paper for claim in claims.values() if claim.paper != path.parent.name), None):
-        raise ClaimsError(f"{path}: paper is {wrong!r}, but has to be {path.parent.name!r}, the name of its folder")
+        raise ClaimsError(f"{path}: paper is {repr(wrong)[:80]}, but its folder is {path.parent.name!r}")
     return claims
 
 
