@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -44,9 +45,11 @@ def run(given: argparse.Namespace) -> int:
     in_checkout(HERE)
     parts = plan.load(given.plan or plan.FILE)
     hour = Hour(given, parts, parts.parts(given.tiny))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # who ends a command gets its last copy
     hour.look_around()
     hour.begin()
     for part in hour.due():
+        hour.look_for_data(part)
         if hour.left < hour.needed(part):
             break
         if hour.make(part).outcome == "failed" and part.kind is PartKind.PROOF:
@@ -96,6 +99,12 @@ class Hour:
         surroundings.need_mpi(self.given.wheels)
         self.machine = f"{provenance()['gpu']} {source_digest(frozenset({ENGINE}))}"
 
+    def look_for_data(self, part: HourPart) -> None:
+        """Look for the data of a figure, once; a `ReportError` says what is missing. Proofs and rates do without."""
+        if part.kind is PartKind.FIGURE and self._needs_data and not self.has_data:
+            surroundings.need_cifar10(self.data, self.given.unpack)
+            self.has_data = True
+
     def begin(self) -> None:
         """Take the state of this machine or that of the copy, whichever is further, and copy it."""
         earlier: Path = (self.given.earlier or self.out).absolute()
@@ -128,19 +137,14 @@ class Hour:
         return min(LEAST, SHARE * self.length) if part.minutes is None else 60 * part.minutes
 
     def make(self, part: HourPart) -> PartRecord:
-        """Run a part for as long as there is time, and copy what it made; return what became of it.
-
-        Raises
-        ------
-        ReportError
-            If the data of a figure are missing: proofs and rates do without.
-        """
-        if part.kind is PartKind.FIGURE and self._needs_data and not self.has_data:
-            surroundings.need_cifar10(self.data, self.given.unpack)
-            self.has_data = True
+        """Run a part for as long as there is time, and copy what it made; return what became of it."""
         limit, before = min(self.left, 60 * (part.minutes or math.inf)), copies.made(self._results)
         self.copied = time.time(), before
-        ended = session(self._arguments(part), self._log(part), limit, self.reserve / 2, self._tick)
+        try:
+            ended = session(self._arguments(part), self._log(part), limit, self.reserve / 2, self._tick)
+        except KeyboardInterrupt:
+            self._save()
+            raise
         stuck = f"it made no run and no checkpoint in {duration(limit)}" if limit >= self.length / 2 else ""
         record = judge(part.kind, ended, copies.made(self._results) != before, stuck)
         if part.name in self.state.parts:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Sequence
+import signal
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 import yaml
 
 from reproductions.__main__ import main
-from reproductions.gpu_hour import hour, surroundings
+from reproductions.gpu_hour import copies, hour, state, surroundings
 from reproductions.gpu_hour.plan import PartKind
 from reproductions.gpu_hour.sessions import Ended, judge
 from tests.gpu_hour.toys import outcomes
@@ -68,8 +69,10 @@ class Machine:
 
 
 @pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    return Machine(tmp_path, monkeypatch)
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
+    before = signal.getsignal(signal.SIGTERM)
+    yield Machine(tmp_path, monkeypatch)
+    signal.signal(signal.SIGTERM, before)
 
 
 def test_parts_are_run_in_order_and_only_once(machine: Machine) -> None:
@@ -135,6 +138,21 @@ def test_no_part_begins_without_time_for_it(machine: Machine, monkeypatch: pytes
     assert machine.begun == ["engine"], "three minutes for the rates are not left"
 
 
+def test_who_is_interrupted_leaves_a_last_copy(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*arguments: Any) -> Ended:
+        machine.session(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(hour, "session", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        machine.command()
+    assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
+    found = state.read(machine.folder / "out")
+    assert found
+    copies.restore(machine.folder / "out", machine.folder / "fresh", found)
+    assert copies.made(machine.folder / "fresh" / "results")[0] == 1
+
+
 @pytest.mark.parametrize(
     ("kind", "ended", "progressed", "stuck", "outcome", "why"),
     [
@@ -163,8 +181,8 @@ def test_what_becomes_of_a_part(
 def test_a_figure_that_never_gets_further_ends_the_loop(machine: Machine) -> None:
     machine.makes = False
     assert machine.command(one_seeds1=NOTHING) == 1
-    state = json.loads((machine.folder / "out" / "state.json").read_text())
-    assert state["parts"]["one-seeds1"]["why"].startswith("it made no run and no checkpoint in 9:")
+    parts = json.loads((machine.folder / "out" / "state.json").read_text())["parts"]
+    assert parts["one-seeds1"]["why"].startswith("it made no run and no checkpoint in 9:")
 
 
 # ----------------------------------------------------------------------------------------------------- bad input
