@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import re
@@ -103,7 +104,8 @@ def killed(command: list[str], seconds: float, **environment: str) -> None:
     end = time.monotonic() + seconds
     while process.poll() is None and time.monotonic() < end:
         time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):  # it died between two sessions of pytest
+        os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
