@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from reproductions import new
+from reproductions.gpu_hour import command as gpu_hour
 from reproductions.harness.runs.provenance import SUITE, version_of
 from reproductions.harness.runs.settings import SCALES
 from reproductions.harness.verdicts.record import VERDICTS
@@ -64,6 +65,11 @@ def parser() -> argparse.ArgumentParser:
     roofline.set_defaults(run=_roofline)
     costs = commands.add_parser("costs", help="renew the table of docs/costs.md: what the training figures cost")
     costs.set_defaults(run=_costs)
+    gpu_hour.add_arguments(
+        commands.add_parser(
+            "gpu-hour", help="prove, measure and train on a GPU for as long as there is time, and go on"
+        )
+    )
     return top
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 LATEST = "latest.json"
+TURNS = 5  # attempts to read a checkpoint that is being replaced
 # what a checkpoint may hold besides tensors, numbers, text, None, tuples, lists and dicts: nothing else is made of it
 _ARRAY = np.zeros(0).__reduce__()[0]  # what makes an array of its parts
 HELD: tuple[Any, ...] = (Traffic, np.ndarray, np.dtype, np.dtypes.Int64DType, _ARRAY)
@@ -85,7 +87,7 @@ class Checkpoints:
         files = self.comm.gather((path.name, digest)) if self.comm else [(path.name, digest)]
         if files:
             document = {"schema": SCHEMA, "run": self.folder.name, "step": step, "of": total, "files": dict(files)}
-            _replace(self.folder / LATEST, json.dumps(document).encode())
+            replace_file(self.folder / LATEST, json.dumps(document).encode())
             for old in self.folder.glob("step-*"):
                 if old != folder:
                     shutil.rmtree(old, ignore_errors=True)
@@ -153,9 +155,7 @@ class Checkpoints:
         import torch
 
         for name, digest in latest["files"].items():
-            content = (self.folder / f"step-{latest['step']}" / name).read_bytes()
-            if hashlib.sha256(content).hexdigest() != digest:
-                raise ValueError(f"the checksum of {name} does not match")
+            content = _checked(self.folder / f"step-{latest['step']}" / name, digest)
             with torch.serialization.safe_globals(list(HELD)):
                 yield torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
 
@@ -166,6 +166,37 @@ def fraction(folder: Path) -> float | None:
         return None
     document = _document(folder / LATEST)
     return document["step"] / document["of"] if document else 0.0
+
+
+def size(folder: Path) -> int:
+    """Return the bytes of a checkpoint; 0 without one, and for one that cannot be read."""
+    document = _document(folder / LATEST) or {"step": 0, "files": {}}
+    with contextlib.suppress(OSError):
+        return sum((folder / f"step-{document['step']}" / name).stat().st_size for name in document["files"])
+    return 0
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    """Return what the files of a checkpoint hold, all of one step also while the next is written; none without one."""
+    for _ in range(TURNS):
+        try:
+            latest = (folder / LATEST).read_bytes()
+            document = _document(folder / LATEST) or {"step": 0, "files": {}}
+            places = {folder / f"step-{document['step']}" / name: digest for name, digest in document["files"].items()}
+            found = {place: _checked(place, digest) for place, digest in places.items()}
+        except (OSError, ValueError):  # it was replaced meanwhile, or is damaged
+            continue
+        if found and latest == (folder / LATEST).read_bytes():
+            return found | {folder / LATEST: latest}
+    return {}
+
+
+def _checked(path: Path, digest: str) -> bytes:
+    """Return what a file holds if it has this checksum."""
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise ValueError(f"the checksum of {path.name} does not match")
+    return content
 
 
 def _document(path: Path) -> dict[str, Any] | None:
@@ -184,11 +215,12 @@ def _write(path: Path, state: Any) -> str:
     memory = io.BytesIO()
     torch.save(state, memory)
     content = memory.getvalue()
-    _replace(path, content)
+    replace_file(path, content)
     return hashlib.sha256(content).hexdigest()
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file beside its place and move it there: whoever reads it has the old content or the new."""
     draft = path.with_suffix(".draft")
     draft.write_bytes(content)
     os.replace(draft, path)
