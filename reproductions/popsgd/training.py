@@ -188,7 +188,7 @@ class NodeTraining(Experiment):
         task = load(self.workload, context.data, context.device)
         computes = of_any_nodes(engine(task, context), self.nodes)
         together = computes.count if isinstance(computes, StandIns) else None
-        kept = partial(self._kept, stand_ins=together or 0)
+        kept = partial(self._kept, stand_ins=together or 0, batch=task.specimen(self.batch))
         plan = planned(context, self.workload, task, self.batch, self.nodes, kept, together)
         with prepared(task, context), plan:
             nodes = Nodes(self, task, context.device, range(self.nodes), computes)
@@ -198,9 +198,13 @@ class NodeTraining(Experiment):
                 context.log(steps.stop, nodes.measure())
                 context.on_progress(steps.stop / self.steps)
 
-    def _kept(self, rows: Tensor, stand_ins: int) -> Iterable[Tensor]:
-        """Return what is kept beside the replicas: velocities, descents, the stand-ins, and what `Rounds` remembers."""
-        return rows, rows, *[rows[:stand_ins]] * 2, *self.method.state(rows, self.seed).values()
+    def _kept(self, rows: Tensor, stand_ins: int, batch: Batch) -> Iterable[Tensor]:
+        """Return what is kept beside the replicas: velocities, descents, and what `Rounds` remembers.
+
+        And the parameters and gradients of stand-ins, and the batches of their recordings, of 1 to `stand_ins` each.
+        """
+        recorded = batch * (stand_ins * (stand_ins + 1) // 2)
+        return rows, rows, *[rows[:stand_ins]] * 2, *recorded, *self.method.state(rows, self.seed).values()
 
 
 def of_any_nodes(computes: Engine, nodes: int) -> Engine:

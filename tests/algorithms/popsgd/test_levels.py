@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import chain, pairwise
+from pathlib import Path
 
 import networkx as nx
 import numpy as np
@@ -124,3 +125,18 @@ def test_wrong_levels_turn_the_comparison_red(monkeypatch, wrong, averaging):
 def test_an_unknown_rule_is_refused():
     with pytest.raises(ValueError, match="averaging is 'both'"):
         simulate_by_level(started(2), [], lambda *_: [], constant(0.1), "both")
+
+
+def test_the_page_says_how_many_nodes_a_level_has():
+    lines = (Path(__file__).parents[3] / "docs" / "gpu.md").read_text().splitlines()
+    rows = {
+        cells[0]: cells[1:] for line in lines if len(cells := line.strip().strip("|").replace(" ", "").split("|")) == 7
+    }
+
+    def mean(n, averaging):
+        graph = Complete(n) if averaging == "symmetric" else edges_of(nx.complete_graph(n))
+        counts = [len(level.nodes) for level in levels(interactions(graph, 0, 0, 20_000), averaging)]
+        return f"{np.mean(counts):.2f}"
+
+    for averaging in ("symmetric", "one-sided"):
+        assert rows[averaging] == [mean(int(n), averaging) for n in rows["nodes"]]

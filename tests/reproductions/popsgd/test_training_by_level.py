@@ -179,4 +179,5 @@ def test_stand_ins_are_in_the_memory_plan(monkeypatch: pytest.MonkeyPatch) -> No
         RUN.execute(context)
         states.append(context.notes["memory"]["state"])
     parameters = sum(p.numel() for p in Digits("mlp").load().model().parameters())
-    assert states[1] - states[0] == 3 * 2 * 4 * parameters
+    batch = RUN.batch * (4 * 64 + 8)
+    assert states[1] - states[0] == 3 * 2 * 4 * parameters + (1 + 2 + 3) * batch
