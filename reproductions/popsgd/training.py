@@ -1,33 +1,38 @@
 """Exact simulation of PopSGD on networks, and its baselines, at equal numbers of SGD steps per model.
 
-The sequence of interactions is the specification: `population.simulate` runs it on the replicas themselves. Parameters
-are averaged and nothing else: running statistics of batch norm and velocities stay with their node, as in
-the authors' code. Algorithm 1 has no momentum; the code has 0.9 for image models, so it is an option here.
+The sequence of interactions is the specification. Between two measurements it is made level by level on the replicas
+themselves, see `algorithms.popsgd.levels`: bit for bit what `population.simulate` makes of it, but the gradients of all
+nodes that do not wait for each other are one call of the engine. Parameters are averaged and nothing else: running
+statistics of batch norm and velocities stay with their node, as in the authors' code. Algorithm 1 has no momentum; the
+code has 0.9 for image models, so it is an option here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
 
 from algorithms.algorithm import Algorithm
+from algorithms.graphs import SHAPES
+from algorithms.graphs import Graph as Recordings
+from algorithms.popsgd.levels import simulate_by_level
 from algorithms.popsgd.population import (
     Averaging,
     Complete,
     Graph,
-    Rows,
     constant,
     edges_of,
     interactions,
     population,
-    simulate,
 )
-from algorithms.replicas import Engine, Replicas, loop
+from algorithms.replicas import Batch, Engine, Replicas, loop
 from algorithms.schedule import Schedule
+from algorithms.stand_ins import StandIns
 from algorithms.world import World
 from reproductions.experiments.engine import engine, prepared
 from reproductions.experiments.memory_plan import planned
@@ -38,7 +43,7 @@ from reproductions.harness.runs.experiment import Experiment, Placement
 from reproductions.popsgd.partitions import Partitions
 from reproductions.workloads.base import Task, Workload
 
-Step = Callable[[int], Tensor]  # node -> descent u of its next SGD step, (d,)
+Steps = Callable[[Sequence[int]], Sequence[Tensor]]  # different nodes -> descents u of their next SGD steps, (d,) each
 
 
 class Method(Protocol):
@@ -51,13 +56,13 @@ class Method(Protocol):
     def state(self, x: Tensor, seed: int) -> dict[str, Tensor]:
         """Return what nodes remember beside their models x, (n, d): tensors with a row for each."""
 
-    def advance(self, x: Tensor, descent: Step, state: dict[str, Tensor], steps: range, seed: int) -> None:
+    def advance(self, x: Tensor, descents: Steps, state: dict[str, Tensor], steps: range, seed: int) -> None:
         """Change the models x and `state` in place by these SGD steps per model, on average."""
 
 
 @dataclass(frozen=True)
 class PopSGD:
-    """Random pairs, one after the other: an interaction is two SGD steps by algorithm 1, one by the one-sided rule.
+    """Random pairs: an interaction is two SGD steps by algorithm 1, one by the one-sided rule.
 
     By the symmetric rule pairs are drawn with replacement, as algorithm 1 says; by the one-sided rule among the other
     nodes, as in the authors' code.
@@ -70,13 +75,15 @@ class PopSGD:
         """See `Method.state`: nothing, as the learning rate does not follow the clock."""
         return {}
 
-    def advance(self, x: Tensor, descent: Step, state: dict[str, Tensor], steps: range, seed: int) -> None:
+    def advance(self, x: Tensor, descents: Steps, state: dict[str, Tensor], steps: range, seed: int) -> None:
         """See `Method.advance`; the mean over the nodes of the steps that they made is what counts."""
         pairs_per_step = len(x) / 2 if self.averaging == "symmetric" else float(len(x))
         first, last = (round(done * pairs_per_step) for done in (steps.start, steps.stop))
         pairs = interactions(self.graph(len(x)), seed, first, last)
-        nodes = population(_as_rows(x))
-        simulate(nodes, pairs, lambda model, node, made: _as_rows(descent(node)), constant(1.0), self.averaging)
+        nodes = population(_as_arrays(x))
+        simulate_by_level(
+            nodes, pairs, lambda models, chosen, made: _as_arrays(descents(chosen)), constant(1.0), self.averaging
+        )
 
     def graph(self, nodes: int) -> Graph:
         """Return who meets whom."""
@@ -86,10 +93,9 @@ class PopSGD:
         return Complete(nodes) if alone else edges_of(nx.complete_graph(nodes))
 
 
-def _as_rows(x: Tensor) -> Rows:
+def _as_arrays(x: Any) -> Any:
     """Let `population` work on tensors, which may live on a GPU, as on arrays: the arithmetic is the same."""
-    rows: Any = x
-    return rows  # type: ignore[no-any-return]
+    return x
 
 
 @dataclass(frozen=True)
@@ -103,12 +109,12 @@ class Rounds:
         """See `Method.state`."""
         return dict(self.algorithm.state(World(None, len(x), seed=seed), x))
 
-    def advance(self, x: Tensor, descent: Step, state: dict[str, Tensor], steps: range, seed: int) -> None:
+    def advance(self, x: Tensor, descents: Steps, state: dict[str, Tensor], steps: range, seed: int) -> None:
         """See `Method.advance`."""
         world, u = World(None, len(x), seed=seed), torch.empty_like(x)
         for t in steps:
-            for node in range(len(x)):
-                u[node] = descent(node)
+            for node, own in enumerate(descents(range(len(x)))):
+                u[node] = own
             self.algorithm.step(world, x, u, state, t, lr=1.0)
 
 
@@ -180,18 +186,33 @@ class NodeTraining(Experiment):
     def execute(self, context: Context) -> None:
         """Train in this process."""
         task = load(self.workload, context.data, context.device)
-        plan = planned(context, self.workload, task, self.batch, self.nodes, self._kept, together=1)
+        computes = of_any_nodes(engine(task, context), self.nodes)
+        together = computes.count if isinstance(computes, StandIns) else None
+        kept = partial(self._kept, stand_ins=together or 0, batch=task.specimen(self.batch))
+        plan = planned(context, self.workload, task, self.batch, self.nodes, kept, together)
         with prepared(task, context), plan:
-            nodes = Nodes(self, task, context.device, range(self.nodes), engine(task, context))
+            nodes = Nodes(self, task, context.device, range(self.nodes), computes)
             for part in context.parts(self.steps // self.every, nodes):
                 steps = range(part * self.every, (part + 1) * self.every)
-                self.method.advance(nodes.replicas.parameters, nodes.descent, nodes.state, steps, self.seed)
+                self.method.advance(nodes.replicas.parameters, nodes.descents, nodes.state, steps, self.seed)
                 context.log(steps.stop, nodes.measure())
                 context.on_progress(steps.stop / self.steps)
 
-    def _kept(self, rows: Tensor) -> Iterable[Tensor]:
-        """Return what is kept beside the replicas: velocities, the descents of `Rounds`, and what these remember."""
-        return rows, rows, *self.method.state(rows, self.seed).values()
+    def _kept(self, rows: Tensor, stand_ins: int, batch: Batch) -> Iterable[Tensor]:
+        """Return what is kept beside the replicas: velocities, descents, and what `Rounds` remembers.
+
+        And the parameters and gradients of stand-ins, and the batches of their recordings, of 1 to `stand_ins` each.
+        """
+        recorded = batch * (stand_ins * (stand_ins + 1) // 2)
+        return rows, rows, *[rows[:stand_ins]] * 2, *recorded, *self.method.state(rows, self.seed).values()
+
+
+def of_any_nodes(computes: Engine, nodes: int) -> Engine:
+    """Return an engine for any choice of n nodes: one that records works on stand-ins, as many as run side by side.
+
+    There are no more than `SHAPES` of them, as each number of batches is a recording.
+    """
+    return StandIns(computes, min(computes.streams, SHAPES, nodes)) if isinstance(computes, Recordings) else computes
 
 
 class Nodes:
@@ -219,13 +240,29 @@ class Nodes:
             task.train_size, setting.batch, setting.nodes, setting.seed, setting.method.copies, setting.mult
         )
 
+    def descents(self, chosen: Sequence[int]) -> list[Tensor]:
+        """Return what `descent` returns for each of several different nodes; their gradients are computed together."""
+        batches = [self._batch(node) for node in chosen]
+        rows = [node - self.local.start for node in chosen]
+        for k in rows:
+            self.replicas.gradients[k].zero_()
+        self.replicas.engine([self.replicas.models[k] for k in rows], batches, self.task.loss)
+        return [self._step(node) for node in chosen]
+
     def descent(self, node: int) -> Tensor:
         """Return u = eta v of the next step of a node, v being its velocity, or the gradient without momentum."""
+        return self.descents([node])[0]
+
+    def _batch(self, node: int) -> Batch:
+        """Return the batch of the next step of a node."""
+        step = self.made[node]
+        return self.task.batch(self.samples.minibatch(node, step), self.setting.seed, node, step)
+
+    def _step(self, node: int) -> Tensor:
+        """Count a step of a node, whose gradient is there, and return its descent."""
         run, step, k = self.setting, self.made[node], node - self.local.start
-        batch = self.task.batch(self.samples.minibatch(node, step), run.seed, node, step)
-        gradient = self.replicas.gradients[k].zero_()
-        self.replicas.engine(self.replicas.models[k : k + 1], [batch], self.task.loss)
         self.made[node] += 1
+        gradient = self.replicas.gradients[k]
         v = self.velocity[k].mul_(run.momentum).add_(gradient) if run.momentum else gradient
         return v * run.schedule.lr(step / run.steps)
 

@@ -6,7 +6,7 @@ waited for in every round.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -14,13 +14,17 @@ import torch
 from torch import nn
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
+from algorithms import stand_ins
 from algorithms.algorithm import Algorithm
 from algorithms.network import IndependentDrops
 from algorithms.popsgd.population import Averaging
-from algorithms.replicas import Replicas
+from algorithms.replicas import Batch, Loss, Replicas
+from algorithms.schedule import StepDecay
+from algorithms.stand_ins import StandIns
 from algorithms.world import World
-from reproductions.popsgd.training import PopSGD
+from reproductions.popsgd.training import Nodes, NodeTraining, PopSGD
 from reproductions.workloads.cifar10 import CropAndFlip
+from reproductions.workloads.digits import Digits
 from reproductions.workloads.images import Images, ImageTask
 from tests.algorithms.rounds import EXACT, PACKED, WORKERS, network
 
@@ -78,13 +82,52 @@ def test_batches_are_made_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize("averaging", ["symmetric", "one-sided"])
-def test_interactions_stay_on_the_device(averaging: Averaging) -> None:
-    x, made = torch.zeros(4, 7, device=GPU), []
+def test_levels_of_interactions_stay_on_the_device(averaging: Averaging) -> None:
+    x, made = torch.zeros(8, 7, device=GPU), []
 
-    def descent(node: int) -> torch.Tensor:
-        made.append(node)
-        return torch.ones(7, device=GPU)
+    def descents(chosen: Sequence[int]) -> list[torch.Tensor]:
+        made.append(len(chosen))
+        return [torch.ones(7, device=GPU) for _ in chosen]
 
-    PopSGD(averaging).advance(x, descent, {}, range(3), seed=0)
-    assert len(made) == 12
+    PopSGD(averaging).advance(x, descents, {}, range(3), seed=0)
+    assert sum(made) == 24
+    assert len(made) < 24
     assert x.device == GPU
+
+
+def test_stand_ins_stay_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stand_ins, "deepcopy", lambda model: on_gpu())  # a copy of fake tensors may crash torch
+    computed = []
+
+    def engine(models: Sequence[nn.Module], batches: Sequence[Batch], loss: Loss) -> torch.Tensor:
+        computed.append([next(model.parameters()).device for model in models])
+        return torch.zeros(len(models), device=GPU)
+
+    replicas = Replicas(on_gpu, 5, 1, GPU, StandIns(engine, 2))
+    batch = torch.zeros(6, 1, 4, 4, device=GPU), torch.zeros(6, dtype=torch.int64, device=GPU)
+    for chosen in ([4, 0, 2], [1], [3, 4]):
+        losses = replicas.engine(
+            [replicas.models[k] for k in chosen], [batch] * len(chosen), torch.nn.functional.mse_loss
+        )
+        assert losses.shape == (len(chosen),)
+        assert losses.device == GPU
+    assert computed == [[GPU, GPU], [GPU], [GPU], [GPU, GPU]]
+
+
+def test_nodes_that_are_trained_together_stay_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor)  # fake tensors cannot be pinned
+    monkeypatch.setattr(stand_ins, "deepcopy", lambda model: on_gpu_in_colour())
+    monkeypatch.setattr(ImageTask, "model", lambda task: task.net())  # nor moved between devices by their module
+    pixels, labels = np.zeros((60, 32, 32, 3), np.uint8), np.zeros(60, np.int64)
+    images = Images(pixels, labels)
+    task = ImageTask("made", images, images, on_gpu_in_colour, 256.0, CropAndFlip(), "cuda:0")
+    run = NodeTraining(PopSGD(), Digits("mlp"), StepDecay(0.1), 4, 5, 6, 3, seed=0, momentum=0.9)
+
+    def engine(models: Sequence[nn.Module], batches: Sequence[Batch], loss: Loss) -> torch.Tensor:
+        assert {tensor.device for batch in batches for tensor in batch} == {GPU}
+        return torch.zeros(len(models), device=GPU)
+
+    nodes = Nodes(run, task, "cuda:0", range(4), StandIns(engine, 2))
+    run.method.advance(nodes.replicas.parameters, nodes.descents, nodes.state, range(6), run.seed)
+    assert sum(nodes.made.values()) == 24
+    assert {tensor.device for tensor in nodes.rows().values() if tensor.numel()} == {GPU}
