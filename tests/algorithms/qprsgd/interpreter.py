@@ -33,6 +33,7 @@ def interpreted() -> Iterator[SimpleNamespace]:
         patch.setattr(tl, "cumsum", lambda x, axis: tl.associative_scan(x, axis, tl.standard._sum_combine))
         patch.setattr(InterpretedFunction, "__call__", lambda function, *a, **k: function.rewrite()(*a, **k))
         for name in NAMES:
-            patch.delitem(sys.modules, f"{qprsgd.__name__}.{name}", raising=False)
+            patch.setitem(sys.modules, f"{qprsgd.__name__}.{name}", sys)  # whatever it is, it is forgotten afterwards
+            del sys.modules[f"{qprsgd.__name__}.{name}"]
             patch.setattr(qprsgd, name, None, raising=False)
         yield SimpleNamespace(**{name: importlib.import_module(f"{qprsgd.__name__}.{name}") for name in NAMES})
