@@ -55,7 +55,8 @@ def norm_of(x: NDArray[np.float64]) -> float:
         return math.sqrt(total)
     exponent, total = math.frexp(float(np.abs(x).max()))[1], 0.0
     for element in x.tolist():
-        total += math.ldexp(element, -exponent) ** 2
+        scaled = math.ldexp(element, -exponent)
+        total += scaled * scaled  # not ** 2, which is not always rounded to the nearest
     return math.ldexp(math.sqrt(total), exponent)
 
 
