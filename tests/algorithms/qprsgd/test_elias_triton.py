@@ -111,6 +111,16 @@ def test_codes_cut_off_or_too_large_are_refused_although_the_checksum_is_right(k
     assert "is cut off" in sentence(kernels, q, forged(zeros, words, layout), v.clone(), layout)
 
 
+def test_nothing_is_read_behind_what_is_no_code(kernels: Any) -> None:
+    q, v = elias(50), vector(60, torch.float32)
+    layout, message = layout_of(kernels, q, 60, v.dtype), written(kernels, q, v)
+    for word in (1, 3):
+        broken = message._replace(codes=message.codes.clone())
+        broken.codes[word] = 0
+        forgery = forged(broken, int(message.header[1]), layout)
+        assert "is cut off" in sentence(kernels, q, forgery, v[:20].clone(), layout._replace(n=20))
+
+
 def test_damaged_messages_are_refused(kernels: Any) -> None:
     q, v = elias(50), vector(12, torch.float32)
     layout, message = layout_of(kernels, q, 12, v.dtype), written(kernels, q, v)
