@@ -31,6 +31,7 @@ from torch import Tensor
 from triton.language import constexpr, tensor
 
 from algorithms.qprsgd import wire
+from algorithms.qprsgd.layout import Layout
 
 BLOCK, LANES = tl.constexpr(wire.BLOCK), tl.constexpr(wire.LANES)
 COUNTERS = tl.constexpr(wire.BLOCK // 8)
@@ -41,17 +42,6 @@ _MOST = tl.constexpr((1 << 28) - 1)
 _NORMS = tl.constexpr(512)  # that a program checks at once
 _MOST_ELEMENTS = (1 << 31) - (1 << 12)  # whatever is counted fits 32 bits
 _NUMBERS = ["k0", "k1", "salt", "s", "bucket", "n", "words", "buckets", "chunks", "capacity"]
-
-
-class Layout(NamedTuple):
-    """A message: levels, elements that share a norm (0: all), bits of a code, elements, words, and what is signed."""
-
-    s: int
-    bucket: int
-    bits: int
-    n: int
-    words: int
-    salt: int
 
 
 def jit(function: Callable[..., Any]) -> Any:

@@ -21,8 +21,8 @@ from algorithms.qprsgd.codes_triton import (
     COUNTERS,
     CUT_OFF,
     KIND,
-    Layout,
     bucket_of,
+    check,
     checked_norms,
     codes_of,
     is_last,
@@ -37,7 +37,10 @@ from algorithms.qprsgd.codes_triton import (
     values_of,
     weighted,
 )
+from algorithms.qprsgd.layout import Layout
 from algorithms.qprsgd.norms_triton import norms_of
+
+__all__ = ["check", "read", "write"]
 
 _PLACES, _NOWHERE = tl.constexpr(32), tl.constexpr(31)  # where a segment is entered, in steps of two bits
 _LAST_PLACE = tl.constexpr(20)

@@ -73,6 +73,7 @@ class GossipQPRSGD(Algorithm):
         received = mail.spread(W != 0)  # line 9
         for row, m in enumerate(world.local):
             for copy, j in zip(copies[row], known[m], strict=False):
-                self.codec.decode(received[j], x[row])
+                mail.read(received[j], x[row])
                 copy.sub_(x[row])  # line 10
             x[row].copy_(copies[row, known[m].index(m)])
+        mail.check(x[0])

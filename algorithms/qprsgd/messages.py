@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from algorithms.qprsgd.quantize import Quantizer
 from algorithms.world import World
 
 _LOW = (1 << 64) - 1
@@ -73,7 +74,10 @@ class Dense:
 
 
 class Mail:
-    """One message of every local worker, on the device of its rows, with the lengths of all messages."""
+    """One message of every local worker, on the device of its rows, with the lengths of all messages.
+
+    What is wrong with a quantized message on a GPU is noted there; `check` asks for it, once a synchronization.
+    """
 
     def __init__(self, world: World, codec: Codec, elements: int, like: Tensor) -> None:
         self.world, self.codec = world, codec
@@ -81,6 +85,8 @@ class Mail:
         self.bytes = world.buffer("mail", shape[0] * shape[1], like.new_empty(0, dtype=torch.uint8)).view(shape)
         self.lengths = np.zeros(world.workers, dtype=np.int64)
         self._known = False
+        self._noting = codec if isinstance(codec, Quantizer) and like.device.type != "cpu" else None
+        self._fault = like.new_zeros(1, dtype=torch.int32)
 
     def expect(self, elements: NDArray[np.int64]) -> None:
         """Announce how many elements every worker, (M,), will write; with a fixed format this tells all lengths."""
@@ -91,7 +97,23 @@ class Mail:
     def write(self, row: int, v: Tensor, turn: int) -> None:
         """Encode v into the message of a local worker; `turn` keys its randomness."""
         worker = self.world.local[row]
-        self.lengths[worker] = self.codec.encode(v, message_key(self.world.seed, worker, turn), self.bytes[row])
+        key = message_key(self.world.seed, worker, turn)
+        if self._noting:
+            self.lengths[worker] = self._noting.encode(v, key, self.bytes[row], self._fault)
+        else:
+            self.lengths[worker] = self.codec.encode(v, key, self.bytes[row])
+
+    def read(self, message: Tensor, out: Tensor, add: bool = False) -> None:
+        """Decode a message into out, (n,), or add it."""
+        if self._noting:
+            self._noting.decode(message, out, add, self._fault)
+        else:
+            self.codec.decode(message, out, add)
+
+    def check(self, row: Tensor) -> None:
+        """Raise what was wrong with any message of a row (n,)."""
+        if self._noting:
+            self._noting.check(self._fault, row)
 
     def pass_on(self) -> None:
         """Give every worker the message of the one before it in the ring."""

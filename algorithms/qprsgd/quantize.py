@@ -4,12 +4,13 @@ Level l_i = floor(v_i s/||v|| + u_i) with u_i uniform in [0, 1) is sgn(v_i) zeta
 goes to -(l + 1) with the same probability with which (4) takes l + 1. The norm is summed in float64 and stored in the
 type of the row, rounded up, so that |l_i| <= s always; Q_s(v)_i = norm l_i/s uses the stored norm and stays unbiased.
 
-`layout` says where the parts of a message are; `wire` has the loops that fill and read them, `wire_torch` those for
-GPUs.
+`layout` says where the parts of a message are. `wire` and `elias` have the loops that fill and read them on a CPU,
+`wire_triton` and `elias_triton` the kernels for a GPU, `wire_torch` the same as operations of torch.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -88,7 +89,7 @@ class Quantizer:
         """Return the bytes of a message of n elements: exactly if fixed, at most if Elias; a multiple of eight."""
         return plan_of(self.s, self.bucket, self.wire, n, dtype).most
 
-    def encode(self, v: Tensor, key: int, message: Tensor) -> int:
+    def encode(self, v: Tensor, key: int, message: Tensor, fault: Tensor | None = None) -> int:
         """Write Q_s(v) into a message and return how many bytes it takes.
 
         Parameters
@@ -100,10 +101,16 @@ class Quantizer:
             and i alone.
         message
             (>= size(n),) uint8, contiguous, on the device of v, starting at a multiple of eight bytes.
+        fault
+            (1,) int32 zero on a GPU: what is wrong with v is noted there and not raised, so that nobody waits; see
+            `check`. On a CPU it is raised at once.
         """
-        plan, loops = self._plan(v, "v"), self._loops(v)
+        plan = self._plan(v, "v")
         _check_message(message, plan.most, v)
         _check_key(key)
+        if kernels := self._kernels(v):
+            return self._write_on_gpu(kernels, v, key, message, fault)
+        loops = self._loops(v)
         parts, words = parts_of(message, plan, v.dtype), plan.layout.words
         self._norms(v, parts.norms)
         if self.wire == "fixed":
@@ -114,21 +121,33 @@ class Quantizer:
         parts.codes[words : words + words % 2] = 0
         return plan.least + padded(4 * words)
 
-    def decode(self, message: Tensor, out: Tensor, add: bool = False) -> None:
+    def decode(self, message: Tensor, out: Tensor, add: bool = False, fault: Tensor | None = None) -> None:
         """Write Q_s(v) of a message into `out`, (n,), or add it.
 
         A damaged message, or one of another quantizer or length, is a ValueError. In the fixed format it is noticed
-        as the message is read: `out` is then undefined.
+        as the message is read: `out` is then undefined. On a GPU it is noted in `fault`, if given; see `encode`.
         """
-        plan, loops = self._plan(out, "out"), self._loops(out)
+        plan = self._plan(out, "out")
         _check_message(message, plan.least, out)
         parts = parts_of(message, plan, out.dtype)
+        if kernels := self._kernels(out):
+            noted = _none_yet(out) if fault is None else fault
+            kernels.read(*parts, plan.layout, out, add, noted)
+            if fault is None:
+                self.check(noted, out)
+            return
+        loops = self._loops(out)
         if self.wire == "fixed":
             found, most = loops.read(*parts, plan.layout, _native(out), add)
         else:
             found, most = self._read_elias(parts, plan.layout, out, add)
         if found:
             raise ValueError(self._damage(int(found), int(most), int(parts.header[1]), out))
+
+    def check(self, fault: Tensor, row: Tensor) -> None:
+        """Raise what a GPU has noted in `fault`, of messages of a row; this waits for it."""
+        if kernels := self._kernels(row):
+            kernels.check(fault, self._plan(row, "row").layout)
 
     def quantize(self, v: Tensor, key: int) -> Tensor:
         """Return Q_s(v), the very bits that a decoded message holds; arguments as for `encode`."""
@@ -149,6 +168,18 @@ class Quantizer:
                 f" strides {row.stride()}"
             )
         return plan_of(self.s, self.bucket, self.wire, row.numel(), row.dtype)
+
+    def _kernels(self, row: Tensor) -> Any:
+        """Return the kernels of the format for a row on a GPU, where there is Triton; else None."""
+        return _kernels_on(row.device.type, self.wire)
+
+    def _write_on_gpu(self, kernels: Any, v: Tensor, key: int, message: Tensor, fault: Tensor | None) -> int:
+        plan, noted = self._plan(v, "v"), _none_yet(v) if fault is None else fault
+        parts = parts_of(message[: plan.most], plan, v.dtype)
+        kernels.write(v, key, plan.layout, *parts, noted)
+        if fault is None:
+            self.check(noted, v)
+        return plan.most if self.wire == "fixed" else plan.least + padded(4 * int(parts.header[1]))
 
     def _loops(self, row: Tensor) -> Any:
         """Return the loops for the device of a row."""
@@ -238,6 +269,20 @@ def _chunks(v: Tensor) -> Iterator[tuple[range, Tensor]]:
     for start in range(0, v.numel(), _CHUNK):
         part = range(start, min(start + _CHUNK, v.numel()))
         yield part, scratch[: len(part)]
+
+
+def _none_yet(row: Tensor) -> Tensor:
+    return torch.zeros(1, dtype=torch.int32, device=row.device)
+
+
+@cache
+def _kernels_on(device: str, wire: Format) -> ModuleType | None:
+    """Return the kernels of a format; Triton comes with the CUDA build of torch, other GPUs use `wire_torch`."""
+    if device == "cpu" or importlib.util.find_spec("triton") is None:
+        return None
+    from algorithms.qprsgd import elias_triton, wire_triton
+
+    return wire_triton if wire == "fixed" else elias_triton
 
 
 @cache

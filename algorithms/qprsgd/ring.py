@@ -82,7 +82,7 @@ def ring_sum(world: World, delta: Tensor, codec: Codec, t: int) -> None:
         for row, m in enumerate(world.local):
             part = delta[row, parts[(m - i) % M]]
             if i:
-                codec.decode(mail[row], part, add=True)  # line 12: Delta_j + g_{n,j}
+                mail.read(mail[row], part, add=True)  # line 12: Delta_j + g_{n,j}
             mail.write(row, part, t * M + i)
         if i < M - 1:
             mail.pass_on()  # line 13
@@ -90,4 +90,5 @@ def ring_sum(world: World, delta: Tensor, codec: Codec, t: int) -> None:
         if i:
             mail.pass_on()
         for row, m in enumerate(world.local):
-            codec.decode(mail[row], delta[row, parts[(m + 1 - i) % M]])
+            mail.read(mail[row], delta[row, parts[(m + 1 - i) % M]])
+    mail.check(delta[0, parts[0]])

@@ -14,7 +14,6 @@ from algorithms.qprsgd.codes_triton import (
     BLOCK,
     COUNTERS,
     LANES,
-    Layout,
     Sizes,
     bucket_of,
     check,
@@ -32,6 +31,7 @@ from algorithms.qprsgd.codes_triton import (
     values_of,
     weighted,
 )
+from algorithms.qprsgd.layout import Layout
 from algorithms.qprsgd.norms_triton import norms_of
 
 __all__ = ["Layout", "check", "norms_of", "read", "write"]
