@@ -81,6 +81,8 @@ def test_clock_on_real_links(runs: Runs[Rounds], figures: FigureFolder) -> None:
     ends = [frame["modelled"].min(), frame["modelled"].max()]
     axis.plot(ends, ends, "k--", lw=1, label="equal")
     axis.set(xscale="log", yscale="log", xlabel="seconds a round by the clock", ylabel="seconds a round, measured")
-    axis.set_title(f"four workers and more on hosts of their own, {MODEL:,} parameters", fontsize=8)
+    axis.set_title(f"{N} workers on hosts of their own, {MODEL:,} parameters", fontsize=8)
+    axis.set_xticks([0.1, 0.2, 0.5, 1], ["0.1", "0.2", "0.5", "1"])
+    axis.minorticks_off()
     axis.legend(fontsize=6)
     figures.save("clock-on-real-links", figure, frame)
