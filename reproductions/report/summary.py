@@ -94,6 +94,8 @@ def _parts(rows: Sequence[Summary]) -> tuple[list[tuple[int, ...]], list[tuple[i
 
 def lines(rows: Sequence[Summary]) -> list[str]:
     """Return the table for a terminal of 80 columns, with the sums of several papers, without the sentence."""
+    if not rows:
+        return []
     rows = [*rows, total(rows)] if len(rows) > 1 else rows
     width = max(len("paper"), *(len(row.paper.name) for row in rows))
     heads = [name.rjust(5) for name in (*ANYWHERE, *OWN)]

@@ -127,3 +127,7 @@ def test_a_session_ends_with_the_summary_that_the_table_has(tmp_path: Path, caps
     assert main(["table", str(session.results), "--papers", str(session.folder)]) == 0
     assert f"toy {row}\n" in capsys.readouterr().out
     assert "\nrps " not in printed  # nothing of it is in this folder
+
+
+def test_without_rows_there_is_no_table() -> None:
+    assert lines([]) == []
