@@ -98,6 +98,11 @@ class Contestant:
     knobs: Mapping[str, tuple[float | int, ...]] = field(default_factory=dict)
     background: bool = False
 
+    @property
+    def in_rounds(self) -> bool:
+        """Whether it is an algorithm in rounds, one run of which serves several conditions."""
+        return isinstance(self.make(4, {name: values[0] for name, values in self.knobs.items()}), Algorithm)
+
 
 def _ring(n: int) -> np.ndarray:
     return uniform(ring(n))

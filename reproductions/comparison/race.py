@@ -65,10 +65,18 @@ class Race(Experiment):
         """Seconds on one core."""
         return 2e-3 * self.steps * self.condition.workers / 8
 
+    @property
+    def group(self) -> str:
+        """Runs that share their tries: all seeds, and all conditions if one run serves several of them."""
+        return f"{self.task.name}/{self.contestant}" + ("" if self._who.in_rounds else f"/{self.condition.name}")
+
+    @property
+    def _who(self) -> Contestant:
+        return contestants.own(self.contestant, self.own) if self.own else contestants.contestant(self.contestant)
+
     def execute(self, context: Context) -> None:
         """Tune, run, log."""
-        context.notes["workload"] = self.task.name
-        who = contestants.own(self.contestant, self.own) if self.own else contestants.contestant(self.contestant)
+        context.notes["workload"], who = self.task.name, self._who
         choice, tried = _tuned(who, self.condition, self.alike, self.task, self.steps, self.trials)
         log = tuning.run(who, choice, self.condition, self.alike, self.task, self.steps, self.seed)
         reached = {

@@ -57,6 +57,11 @@ class Experiment(ABC):
         return 1.0
 
     @property
+    def group(self) -> str:
+        """Name of the runs, next to each other in their grid, that one rank makes as it remembers what they share."""
+        return ""
+
+    @property
     def samples(self) -> int:
         """Samples whose gradients it computes; 0 if it trains no network."""
         return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import shutil
 import time
@@ -133,14 +134,17 @@ def _agreed(comm: MPI.Intracomm, over: bool) -> bool:
 
 
 def _work_alone(job: Job, pairs: Sequence[Pair], progress: Progress, free: FreeMemory | None) -> None:
-    """Run experiments that need no other rank, each that no rank has begun; an `OutOfTime` ends the work early."""
+    """Run experiments that need no other rank, each, or group, that no rank has begun; `OutOfTime` ends it early."""
     from mpi4py import MPI
 
+    mine = set[str]()
     for experiment, key in pairs:
         if job.over:
             raise OutOfTime
-        if not _taken(job.folder / f"begun-{key}"):
+        group = hashlib.sha256(experiment.group.encode()).hexdigest()[:24] if experiment.group else ""
+        if group not in mine and not _taken(job.folder / (f"group-{group}" if group else f"begun-{key}")):
             continue
+        mine |= {group} - {""}
         try:
             execute(job, experiment, key, MPI.COMM_SELF, progress, free)
         except DoesNotFit:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -39,6 +40,21 @@ class Alone(Shared):
 
 
 @dataclass(frozen=True)
+class Grouped(Alone):
+    many: int = 0
+
+    @property
+    def group(self) -> str:
+        return f"many {self.many}"
+
+    def execute(self, context: Context) -> None:
+        from mpi4py import MPI
+
+        time.sleep(0.05)
+        context.log(0, {"rank": MPI.COMM_WORLD.Get_rank()})
+
+
+@dataclass(frozen=True)
 class Mortal(Shared):
     placement: ClassVar[Placement] = Placement.MORTAL
 
@@ -68,6 +84,14 @@ def test_runs_of_one_worker_that_need_one_rank_are_dealt_to_several(tmp_path: Pa
     assert [run.final("ranks") for run in runs] == [1, 1, 1]
     Runner(Settings(ranks=2, device="cpu", results=tmp_path)).run([Alone(1, seed=3), Shared(1)])
     assert launched == [2, 1]
+
+
+def test_one_rank_makes_all_runs_of_a_group(tmp_path: Path) -> None:
+    grid = [Grouped(1, seed, many) for many in range(6) for seed in range(4)]
+    made = Runner(Settings(ranks=2, device="cpu", results=tmp_path)).run(grid)
+    ranks = [{run.final("rank") for run in made if run.experiment.many == many} for many in range(6)]
+    assert all(len(each) == 1 for each in ranks)
+    assert {rank for each in ranks for rank in each} == {0, 1}
 
 
 def test_dedicated_experiments_have_a_rank_for_every_worker(tmp_path: Path, launched: list[int]) -> None:
