@@ -194,7 +194,8 @@ class Quantizer:
 
     def _header(self, row: Tensor, parts: Parts, words: int) -> Any:
         loops, salt = self._loops(row), self._plan(row, "row").layout.salt
-        return loops.header_of(loops.checksum(parts.codes[:words], 0), parts.norms, words, salt)
+        total = loops.key(int(loops.checksum(parts.codes[:words], 0)))  # of 64 bits
+        return loops.header_of(total, parts.norms, words, salt)
 
     def _write_elias(self, v: Tensor, key: int, parts: Parts) -> int:
         from algorithms.qprsgd import elias

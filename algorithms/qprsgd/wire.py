@@ -44,7 +44,7 @@ _EIGHTH = _COUNTERS // 8
 
 
 def key(value: int) -> np.uint64:
-    """Return a key as loops take it."""
+    """Return a number of 64 bits without a sign, such as a key, as loops take it."""
     return np.uint64(value)
 
 

@@ -19,7 +19,7 @@ _LOW, _MASK = 0xFFFFFFFF, (1 << 64) - 1
 
 
 def key(value: int) -> int:
-    """Return a key as loops take it."""
+    """Return a number of 64 bits without a sign, such as a key, as loops take it."""
     return value
 
 

@@ -103,6 +103,17 @@ def sign(q: Quantizer, message: torch.Tensor, v: torch.Tensor) -> None:
     parts.header[:] = wire.header_of(total, parts.norms, words, plan(q, v).layout.salt)
 
 
+def test_long_messages_have_checksums_of_all_64_bits() -> None:
+    q, v = Quantizer(2047, wire="elias"), torch.randn(1 << 20, generator=torch.Generator().manual_seed(0))
+    totals = []
+    for key in range(2):
+        message = sent(q, v, key)
+        parts = parts_of(message, plan(q, v), v.dtype)
+        totals.append(int(wire.checksum(parts.codes[: int(parts.header[1])], 0)))
+        assert torch.equal(received(q, message, v), q.quantize(v, key))
+    assert max(totals) >= 1 << 63
+
+
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_values_that_are_not_finite_are_refused(bad: float, dtype: torch.dtype) -> None:
