@@ -139,7 +139,7 @@ def test_a_paper_has_the_name_of_its_folder(tmp_path: Path) -> None:
     paper = tmp_path / "renamed"
     paper.mkdir()
     (paper / "claims.yaml").write_text((TOY / "claims.yaml").read_text())
-    sentence = f"{paper / 'claims.yaml'}: paper is 'toy', but has to be 'renamed', the name of its folder"
+    sentence = f"{paper / 'claims.yaml'}: paper is 'toy', but its folder is 'renamed'"
     with pytest.raises(pytest.UsageError) as error:
         plugin._load(paper / "claims.yaml")
     assert str(error.value) == sentence

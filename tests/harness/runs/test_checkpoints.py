@@ -127,7 +127,7 @@ def test_a_checkpoint_runs_no_code(tmp_path: Path, where: str) -> None:
     path.parent.mkdir(parents=True)
     state = {"workers": [0], "rows": {"x": torch.ones(1, 2)}, "kept": None} | {where: Hostile(mark)}
     digest = checkpoints._write(path, state)
-    latest = {"schema": 1, "step": 1, "of": 2, "files": {path.name: digest}}
+    latest = {"schema": 1, "run": folder.name, "step": 1, "of": 2, "files": {path.name: digest}}
     (folder / "latest.json").write_text(json.dumps(latest))
     with pytest.raises(DamagedError, match="weights_only"):
         Checkpoints(folder).load(range(1), {"x": torch.zeros(1, 2)})
@@ -145,17 +145,21 @@ def test_the_checkpoint_of_another_run_begins_this_one_anew(tmp_path: Path) -> N
     assert fraction(tmp_path / "b") == 0.0
 
 
-def test_a_checkpoint_from_before_they_named_their_run_is_read(tmp_path: Path) -> None:
+def test_a_checkpoint_that_names_no_run_is_none(tmp_path: Path) -> None:
     Checkpoints(tmp_path / "a").save(1, 2, range(1), {"x": torch.ones(1, 2)}, [Traffic(3), 1.5])
+    step, (traffic, seconds) = Checkpoints(tmp_path / "a").load(range(1), {"x": torch.zeros(1, 2)}) or (0, (None, 0))
+    assert (step, traffic.workers, traffic.sent_bytes.tolist(), seconds) == (1, 3, [0, 0, 0], 1.5)
     path = tmp_path / "a" / "latest.json"
     document = json.loads(path.read_text())
     document.pop("run")
     path.write_text(json.dumps(document))
-    step, (traffic, seconds) = Checkpoints(tmp_path / "a").load(range(1), {"x": torch.zeros(1, 2)}) or (0, (None, 0))
-    assert (step, traffic.workers, traffic.sent_bytes.tolist(), seconds) == (1, 3, [0, 0, 0], 1.5)
+    with pytest.raises(DamagedError, match="none of this run"):
+        Checkpoints(tmp_path / "a").load(range(1), {"x": torch.zeros(1, 2)})
 
 
-@pytest.mark.parametrize("change", [{"of": 0}, {"step": "1"}, {"files": {"../x.pt": ""}}, {"files": []}, {"schema": 2}])
+@pytest.mark.parametrize(
+    "change", [{"of": 0}, {"step": "1"}, {"step": 10**400}, {"files": {"../x.pt": ""}}, {"files": []}, {"schema": 2}]
+)
 @pytest.mark.fault("checkpoints")
 def test_a_document_of_wrong_types_is_no_checkpoint(tmp_path: Path, change: dict[str, Any]) -> None:
     Checkpoints(tmp_path).save(1, 2, range(1), {"x": torch.ones(1, 2)}, None)

@@ -48,17 +48,15 @@ def test_a_run_is_read_as_it_was_stored(tmp_path: Path) -> None:
     assert (run.provenance["ranks"], run.provenance["workload"]) == (2, "digits")
 
 
-def test_a_run_of_an_earlier_version_without_a_key_is_read(tmp_path: Path) -> None:
-    store = stored(tmp_path)
-    edit(tmp_path, lambda record: [record.pop("key"), record.pop("whole")])
-    assert store.load("a", TOY) is not None
-
-
 EDITS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "schema": (lambda record: record.update(schema=2), "schema"),
     "digest": (lambda record: record.update(sha256="0" * 64), "was changed after"),
     "no digest": (lambda record: record.pop("sha256"), "sha256"),
     "key": (lambda record: record.update(key="b"), "it is the run b"),
+    "no key": (lambda record: record.pop("key"), "key"),
+    "null key": (lambda record: record.update(key=None) or record["provenance"].update(workload="cifar10"), "key"),
+    "no digest of all": (lambda record: record.pop("whole"), "whole"),
+    "null digest of all": (lambda record: record.update(whole=None), "whole"),
     "provenance": (lambda record: record["provenance"].update(workload="cifar10"), "was changed after"),
     "no provenance": (lambda record: record.pop("provenance"), "provenance"),
     "ranks": (lambda record: record["provenance"].update(ranks="2"), "ranks"),
