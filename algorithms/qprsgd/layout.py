@@ -41,7 +41,7 @@ class Layout(NamedTuple):
     salt: int
 
 
-class Plan(NamedTuple):
+class Places(NamedTuple):
     """Where the parts of a message are, in bytes, and how many bytes it takes."""
 
     layout: Layout
@@ -66,7 +66,7 @@ def bits_of(s: int, wire: Format) -> int:
 
 
 @lru_cache(maxsize=4096)
-def plan_of(s: int, bucket: int, wire: Format, n: int, dtype: torch.dtype) -> Plan:
+def places_of(s: int, bucket: int, wire: Format, n: int, dtype: torch.dtype) -> Places:
     """Return where the parts of a message of n elements are; a bucket of 0 is the whole vector."""
     bits = bits_of(s, wire)
     layout = Layout(s, bucket or max(n, 1), bits, n, -(-n * bits // 32), salt_of(s, bucket, wire, n, dtype))
@@ -75,8 +75,8 @@ def plan_of(s: int, bucket: int, wire: Format, n: int, dtype: torch.dtype) -> Pl
     if wire == "fixed":
         header = codes + padded(norms)
         parts = slice(header, header + _HEADER), slice(codes, codes + norms), slice(0, codes)
-        return Plan(layout, *parts, least=least + codes, most=least + codes)
-    return Plan(layout, slice(_HEADER), slice(_HEADER, _HEADER + norms), slice(least, None), least, least + codes)
+        return Places(layout, *parts, least=least + codes, most=least + codes)
+    return Places(layout, slice(_HEADER), slice(_HEADER, _HEADER + norms), slice(least, None), least, least + codes)
 
 
 def salt_of(s: int, bucket: int, wire: Format, n: int, dtype: torch.dtype) -> int:
@@ -84,15 +84,17 @@ def salt_of(s: int, bucket: int, wire: Format, n: int, dtype: torch.dtype) -> in
     return zlib.crc32(f"{s} {bucket} {wire} {n} {dtype}".encode())
 
 
-def parts_of(message: Tensor, plan: Plan, dtype: torch.dtype) -> Parts:
+def parts_of(message: Tensor, places: Places, dtype: torch.dtype) -> Parts:
     """Return the parts of a message, which is cut to a multiple of eight bytes."""
     whole: Any = message
     words: Any = torch.int32
     real: Any = dtype
     if message.device.type == "cpu":
         whole, words, real = message.numpy(), np.uint32, np.float32 if dtype == torch.float32 else np.float64
-    codes = whole[plan.codes]
-    return Parts(whole[plan.header].view(words), whole[plan.norms].view(real), codes[: len(codes) // 8 * 8].view(words))
+    codes = whole[places.codes]
+    return Parts(
+        whole[places.header].view(words), whole[places.norms].view(real), codes[: len(codes) // 8 * 8].view(words)
+    )
 
 
 def padded(size: int) -> int:

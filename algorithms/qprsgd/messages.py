@@ -14,14 +14,13 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from algorithms.qprsgd.quantize import Quantizer
 from algorithms.world import World
 
 _LOW = (1 << 64) - 1
@@ -46,6 +45,23 @@ class Codec(Protocol):
 
     def decode(self, message: Tensor, out: Tensor, add: bool = False) -> None:
         """Write what a message says into out (n,), or add it."""
+        ...
+
+
+@runtime_checkable
+class NotingCodec(Codec, Protocol):
+    """A codec that notes on a GPU what is wrong with a message in `fault`, (1,) int32, so that nobody waits for it."""
+
+    def encode(self, v: Tensor, key: int, message: Tensor, fault: Tensor | None = None) -> int:
+        """See `Codec.encode`."""
+        ...
+
+    def decode(self, message: Tensor, out: Tensor, add: bool = False, fault: Tensor | None = None) -> None:
+        """See `Codec.decode`."""
+        ...
+
+    def check(self, fault: Tensor, row: Tensor) -> None:
+        """Raise the ValueError that `fault` stands for, of messages of a row (n,)."""
         ...
 
 
@@ -85,7 +101,7 @@ class Mail:
         self.bytes = world.buffer("mail", shape[0] * shape[1], like.new_empty(0, dtype=torch.uint8)).view(shape)
         self.lengths = np.zeros(world.workers, dtype=np.int64)
         self._known = False
-        self._noting = codec if isinstance(codec, Quantizer) and like.device.type != "cpu" else None
+        self._noting = codec if isinstance(codec, NotingCodec) and like.device.type != "cpu" else None
         self._fault = like.new_zeros(1, dtype=torch.int32)
 
     def expect(self, elements: NDArray[np.int64]) -> None:

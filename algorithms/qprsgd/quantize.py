@@ -31,11 +31,11 @@ from algorithms.qprsgd.layout import (
     Format,
     Layout,
     Parts,
-    Plan,
+    Places,
     bits_of,
     padded,
     parts_of,
-    plan_of,
+    places_of,
 )
 
 MOST_LEVELS = 1 << 20
@@ -87,7 +87,7 @@ class Quantizer:
 
     def size(self, n: int, dtype: torch.dtype = torch.float32) -> int:
         """Return the bytes of a message of n elements: exactly if fixed, at most if Elias; a multiple of eight."""
-        return plan_of(self.s, self.bucket, self.wire, n, dtype).most
+        return places_of(self.s, self.bucket, self.wire, n, dtype).most
 
     def encode(self, v: Tensor, key: int, message: Tensor, fault: Tensor | None = None) -> int:
         """Write Q_s(v) into a message and return how many bytes it takes.
@@ -105,21 +105,21 @@ class Quantizer:
             (1,) int32 zero on a GPU: what is wrong with v is noted there and not raised, so that nobody waits; see
             `check`. On a CPU it is raised at once.
         """
-        plan = self._plan(v, "v")
-        _check_message(message, plan.most, v)
+        places = self._places(v, "v")
+        _check_message(message, places.most, v)
         _check_key(key)
         if kernels := self._kernels(v):
             return self._write_on_gpu(kernels, v, key, message, fault)
         loops = self._loops(v)
-        parts, words = parts_of(message, plan, v.dtype), plan.layout.words
+        parts, words = parts_of(message, places, v.dtype), places.layout.words
         self._norms(v, parts.norms)
         if self.wire == "fixed":
-            loops.write(_native(v), loops.key(key), plan.layout, *parts)
-            return plan.most
+            loops.write(_native(v), loops.key(key), places.layout, *parts)
+            return places.most
         words = self._write_elias(v, key, parts)
         parts.header[:] = self._header(v, parts, words)
         parts.codes[words : words + words % 2] = 0
-        return plan.least + padded(4 * words)
+        return places.least + padded(4 * words)
 
     def decode(self, message: Tensor, out: Tensor, add: bool = False, fault: Tensor | None = None) -> None:
         """Write Q_s(v) of a message into `out`, (n,), or add it.
@@ -127,33 +127,37 @@ class Quantizer:
         A damaged message, or one of another quantizer or length, is a ValueError. In the fixed format it is noticed
         as the message is read: `out` is then undefined. On a GPU it is noted in `fault`, if given; see `encode`.
         """
-        plan = self._plan(out, "out")
-        _check_message(message, plan.least, out)
-        parts = parts_of(message, plan, out.dtype)
+        places = self._places(out, "out")
+        _check_message(message, places.least, out)
+        parts = parts_of(message, places, out.dtype)
         if kernels := self._kernels(out):
             noted = _none_yet(out) if fault is None else fault
-            kernels.read(*parts, plan.layout, out, add, noted)
+            kernels.read(*parts, places.layout, out, add, noted)
             if fault is None:
                 self.check(noted, out)
             return
         loops = self._loops(out)
         if self.wire == "fixed":
-            found, most = loops.read(*parts, plan.layout, _native(out), add)
+            found, most = loops.read(*parts, places.layout, _native(out), add)
         else:
-            found, most = self._read_elias(parts, plan.layout, out, add)
+            found, most = self._read_elias(parts, places.layout, out, add)
         if found:
             raise ValueError(self._damage(int(found), int(most), int(parts.header[1]), out))
 
     def check(self, fault: Tensor, row: Tensor) -> None:
         """Raise what a GPU has noted in `fault`, of messages of a row; this waits for it."""
         if kernels := self._kernels(row):
-            kernels.check(fault, self._plan(row, "row").layout)
+            kernels.check(fault, self._places(row, "row").layout)
 
     def quantize(self, v: Tensor, key: int) -> Tensor:
         """Return Q_s(v), the very bits that a decoded message holds; arguments as for `encode`."""
-        plan, loops = self._plan(v, "v"), self._loops(v)
+        places, loops = self._places(v, "v"), self._loops(v)
         _check_key(key)
-        norms, out, form = v.new_empty(-(-v.numel() // plan.layout.bucket)), torch.empty_like(v), self._raw(plan.layout)
+        norms, out, form = (
+            v.new_empty(-(-v.numel() // places.layout.bucket)),
+            torch.empty_like(v),
+            self._raw(places.layout),
+        )
         self._norms(v, _native(norms))
         for part, codes in _chunks(v):
             span = part.start, part.stop
@@ -161,25 +165,25 @@ class Quantizer:
             loops.decode(_native(codes), *span, _native(norms), form, _native(out), False)
         return out
 
-    def _plan(self, row: Tensor, name: str) -> Plan:
+    def _places(self, row: Tensor, name: str) -> Places:
         if row.ndim != 1 or row.dtype not in (torch.float32, torch.float64) or not row.is_contiguous():
             raise ValueError(
                 f"{name} is a contiguous (n,) tensor of float32 or float64, not {row.dtype} {tuple(row.shape)} with"
                 f" strides {row.stride()}"
             )
-        return plan_of(self.s, self.bucket, self.wire, row.numel(), row.dtype)
+        return places_of(self.s, self.bucket, self.wire, row.numel(), row.dtype)
 
     def _kernels(self, row: Tensor) -> Any:
         """Return the kernels of the format for a row on a GPU, where there is Triton; else None."""
         return _kernels_on(row.device.type, self.wire)
 
     def _write_on_gpu(self, kernels: Any, v: Tensor, key: int, message: Tensor, fault: Tensor | None) -> int:
-        plan, noted = self._plan(v, "v"), _none_yet(v) if fault is None else fault
-        parts = parts_of(message[: plan.most], plan, v.dtype)
-        kernels.write(v, key, plan.layout, *parts, noted)
+        places, noted = self._places(v, "v"), _none_yet(v) if fault is None else fault
+        parts = parts_of(message[: places.most], places, v.dtype)
+        kernels.write(v, key, places.layout, *parts, noted)
         if fault is None:
             self.check(noted, v)
-        return plan.most if self.wire == "fixed" else plan.least + padded(4 * int(parts.header[1]))
+        return places.most if self.wire == "fixed" else places.least + padded(4 * int(parts.header[1]))
 
     def _loops(self, row: Tensor) -> Any:
         """Return the loops for the device of a row."""
@@ -189,18 +193,18 @@ class Quantizer:
         return Form(self.s, layout.bucket, _RAW)
 
     def _norms(self, v: Tensor, norms: Any) -> None:
-        if not self._loops(v).norms_of(_native(v), self._plan(v, "v").layout.bucket, norms):
+        if not self._loops(v).norms_of(_native(v), self._places(v, "v").layout.bucket, norms):
             raise ValueError(_why_not_finite(v))
 
     def _header(self, row: Tensor, parts: Parts, words: int) -> Any:
-        loops, salt = self._loops(row), self._plan(row, "row").layout.salt
+        loops, salt = self._loops(row), self._places(row, "row").layout.salt
         total = loops.key(int(loops.checksum(parts.codes[:words], 0)))  # of 64 bits
         return loops.header_of(total, parts.norms, words, salt)
 
     def _write_elias(self, v: Tensor, key: int, parts: Parts) -> int:
         from algorithms.qprsgd import elias
 
-        loops, form, words, bit = self._loops(v), self._raw(self._plan(v, "v").layout), _on_host(parts.codes), 0
+        loops, form, words, bit = self._loops(v), self._raw(self._places(v, "v").layout), _on_host(parts.codes), 0
         for part, codes in _chunks(v):
             loops.encode(_native(v), part.start, part.stop, loops.key(key), parts.norms, form, _native(codes))
             bit = elias.write(_native(codes.cpu()), self.s, words, bit)

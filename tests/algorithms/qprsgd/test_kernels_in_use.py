@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from algorithms.qprsgd import ring
-from algorithms.qprsgd.layout import Parts, Plan
+from algorithms.qprsgd.layout import Parts, Places
 from algorithms.qprsgd.messages import Codec, Mail
 from algorithms.qprsgd.quantize import Quantizer
 from algorithms.world import World
@@ -33,7 +33,7 @@ class MailOfGpu(Mail):
         self._noting = codec
 
 
-def as_tensors(message: Tensor, plan: Plan, dtype: torch.dtype) -> Parts:
+def as_tensors(message: Tensor, plan: Places, dtype: torch.dtype) -> Parts:
     codes = message[plan.codes]
     header, norms = message[plan.header].view(torch.int32), message[plan.norms].view(dtype)
     return Parts(header, norms, codes[: len(codes) // 8 * 8].view(torch.int32))

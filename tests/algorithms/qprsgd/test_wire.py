@@ -12,7 +12,7 @@ import torch
 
 from algorithms.qprsgd import wire, wire_torch
 from algorithms.qprsgd.elias import gamma_bits
-from algorithms.qprsgd.layout import Plan, parts_of, plan_of
+from algorithms.qprsgd.layout import Places, parts_of, places_of
 from algorithms.qprsgd.quantize import Quantizer
 from tests.algorithms.qprsgd.messages import DTYPES, FORMATS, cases, received, sent
 
@@ -91,8 +91,8 @@ def test_codes_and_norms_out_of_range_are_refused_whatever_the_checksum(form: An
             received(other, message, v)
 
 
-def plan(q: Quantizer, v: torch.Tensor) -> Plan:
-    return plan_of(q.s, q.bucket, q.wire, len(v), v.dtype)
+def plan(q: Quantizer, v: torch.Tensor) -> Places:
+    return places_of(q.s, q.bucket, q.wire, len(v), v.dtype)
 
 
 def sign(q: Quantizer, message: torch.Tensor, v: torch.Tensor) -> None:

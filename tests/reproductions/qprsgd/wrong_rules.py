@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from algorithms.algorithm import Algorithm
+from algorithms.qprsgd import wire
 from algorithms.qprsgd.gossip import GossipQPRSGD
+from algorithms.qprsgd.layout import Form, Layout
 from algorithms.qprsgd.messages import Codec
 from algorithms.qprsgd.quantize import Quantizer
 from algorithms.qprsgd.ring import RingQPRSGD, ring_sum
@@ -58,12 +61,31 @@ def compressed(codec: Codec, v: Tensor, key: int) -> Tensor:
     return out
 
 
+class _LevelMore:
+    """The loops of `wire`, which read norms that are smaller by a factor."""
+
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(wire, name)
+
+    def read(self, header: Any, norms: Any, codes: Any, layout: Layout, out: Any, add: bool) -> Any:
+        found = wire.read(header, norms, codes, layout, np.zeros_like(out), False)
+        form = Form(layout.s, layout.bucket, layout.bits)
+        self.decode(codes[: layout.words], 0, layout.n, norms, form, out, add)
+        return found
+
+    def decode(self, words: Any, first: int, last: int, norms: Any, form: Form, out: Any, add: bool) -> Any:
+        return wire.decode(words, first, last, (norms * self.factor).astype(norms.dtype), form, out, add)
+
+
 @dataclass(frozen=True)
 class OneLevelMore(Quantizer):
     """Decodes as if there were s + 1 levels."""
 
-    def _restore(self, codes: Tensor, bits: int, norms: Tensor, part: range, out: Tensor, add: bool) -> tuple[int, int]:
-        return super()._restore(codes, bits, norms * (self.s / (self.s + 1)), part, out, add)
+    def _loops(self, row: Tensor) -> _LevelMore:
+        return _LevelMore(self.s / (self.s + 1))
 
 
 @dataclass(frozen=True)
