@@ -31,7 +31,7 @@ from torch import Tensor
 from triton.language import constexpr, tensor
 
 from algorithms.qprsgd import wire
-from algorithms.qprsgd.layout import Layout
+from algorithms.qprsgd.layout import Layout, damage
 
 BLOCK, LANES = tl.constexpr(wire.BLOCK), tl.constexpr(wire.LANES)
 COUNTERS = tl.constexpr(wire.BLOCK // 8)
@@ -208,18 +208,12 @@ def check(fault: Tensor, layout: Layout) -> None:
 
 
 def _sentence(kind: int, number: int, layout: Layout) -> str:
-    more = " or more" if number == _MOST.value else ""
-    real = "torch.float32" if number == 32 else "torch.float64"
-    return {
-        BAD_WORDS.value: f"the message announces {number}{more} words, which does not fit {layout.n} elements and its"
-        " length",
-        BAD_NORM.value: "the message is damaged: a norm is not a finite number >= 0",
-        BAD_CHECKSUM.value: "the message is damaged or was made by another quantizer: its checksum does not match",
-        BAD_CODE.value: f"the message is damaged: code {number}{more} is out of range 0..{2 * layout.s}",
-        CUT_OFF.value: f"the message is damaged: a code is cut off or its level exceeds s = {layout.s}",
-        NOT_FINITE.value: "v holds NaN or infinity, so it cannot be quantized",
-        TOO_LARGE.value: f"v has a norm that {real} cannot hold, so it cannot be quantized",
-    }[kind]
+    if kind == NOT_FINITE.value:
+        return "v holds NaN or infinity, so it cannot be quantized"
+    if kind == TOO_LARGE.value:
+        real = "torch.float32" if number == 32 else "torch.float64"
+        return f"v has a norm that {real} cannot hold, so it cannot be quantized"
+    return damage(kind, f"{number} or more" if number == _MOST.value else number, layout)
 
 
 class Sizes(NamedTuple):

@@ -18,7 +18,7 @@ from torch import Tensor
 
 Format = Literal["fixed", "elias"]
 
-FINE, BAD_WORDS, BAD_NORM, BAD_CHECKSUM, BAD_CODE = range(5)  # what a reader found
+FINE, BAD_WORDS, BAD_NORM, BAD_CHECKSUM, BAD_CODE, CUT_OFF = range(6)  # what a reader found
 _HEADER = 8  # bytes
 
 
@@ -100,3 +100,29 @@ def parts_of(message: Tensor, places: Places, dtype: torch.dtype) -> Parts:
 def padded(size: int) -> int:
     """Return a number of bytes, raised to a multiple of eight."""
     return -(-size // 8) * 8
+
+
+def check_message(message: Tensor, size: int, row: Tensor) -> None:
+    """Refuse what cannot be a message of a row, of at least `size` bytes: a ValueError."""
+    if message.ndim != 1 or message.dtype != torch.uint8 or not message.is_contiguous():
+        raise ValueError(f"message is a contiguous 1-d tensor of uint8, not {message.dtype} {tuple(message.shape)}")
+    if message.numel() < size:
+        raise ValueError(f"the message has {message.numel()} bytes, but {row.numel()} elements need {size}")
+    if message.device != row.device:
+        raise ValueError(f"the message is on {message.device}, but the elements are on {row.device}")
+    if message.data_ptr() % 8:
+        raise ValueError(f"the message starts {message.data_ptr() % 8} bytes behind a multiple of eight")
+
+
+def damage(found: int, number: object, layout: Layout) -> str:
+    """Return the sentence for what a reader found; number is that of the words announced, or the largest code."""
+    return (
+        "the message "
+        + {
+            BAD_WORDS: f"announces {number} words, which does not fit {layout.n} elements and its length",
+            BAD_NORM: "is damaged: a norm is not a finite number >= 0",
+            BAD_CHECKSUM: "is damaged or was made by another quantizer: its checksum does not match",
+            BAD_CODE: f"is damaged: code {number} is out of range 0..{2 * layout.s}",
+            CUT_OFF: f"is damaged: a code is cut off or its level exceeds s = {layout.s}",
+        }[found]
+    )

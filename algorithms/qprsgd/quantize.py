@@ -23,9 +23,9 @@ from torch import Tensor
 
 from algorithms.qprsgd.layout import (
     BAD_CHECKSUM,
-    BAD_CODE,
     BAD_NORM,
     BAD_WORDS,
+    CUT_OFF,
     FINE,
     Form,
     Format,
@@ -33,6 +33,8 @@ from algorithms.qprsgd.layout import (
     Parts,
     Places,
     bits_of,
+    check_message,
+    damage,
     padded,
     parts_of,
     places_of,
@@ -41,7 +43,7 @@ from algorithms.qprsgd.layout import (
 MOST_LEVELS = 1 << 20
 _RAW = 32  # bits of a code that is not packed
 _CHUNK = 1 << 16  # elements; a multiple of wire.BLOCK whose codes stay in the L2 cache
-_MASK = (1 << 64) - 1
+_WORD, _MASK = (1 << 32) - 1, (1 << 64) - 1
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ class Quantizer:
             `check`. On a CPU it is raised at once.
         """
         places = self._places(v, "v")
-        _check_message(message, places.most, v)
+        check_message(message, places.most, v)
         _check_key(key)
         if kernels := self._kernels(v):
             return self._write_on_gpu(kernels, v, key, message, fault)
@@ -128,7 +130,7 @@ class Quantizer:
         as the message is read: `out` is then undefined. On a GPU it is noted in `fault`, if given; see `encode`.
         """
         places = self._places(out, "out")
-        _check_message(message, places.least, out)
+        check_message(message, places.least, out)
         parts = parts_of(message, places, out.dtype)
         if kernels := self._kernels(out):
             noted = _none_yet(out) if fault is None else fault
@@ -142,7 +144,8 @@ class Quantizer:
         else:
             found, most = self._read_elias(parts, places.layout, out, add)
         if found:
-            raise ValueError(self._damage(int(found), int(most), int(parts.header[1]), out))
+            number = int(parts.header[1]) & _WORD if found == BAD_WORDS else int(most)
+            raise ValueError(damage(int(found), number, places.layout))
 
     def check(self, fault: Tensor, row: Tensor) -> None:
         """Raise what a GPU has noted in `fault`, of messages of a row; this waits for it."""
@@ -151,13 +154,13 @@ class Quantizer:
 
     def quantize(self, v: Tensor, key: int) -> Tensor:
         """Return Q_s(v), the very bits that a decoded message holds; arguments as for `encode`."""
-        places, loops = self._places(v, "v"), self._loops(v)
+        layout, out = self._places(v, "v").layout, torch.empty_like(v)
         _check_key(key)
-        norms, out, form = (
-            v.new_empty(-(-v.numel() // places.layout.bucket)),
-            torch.empty_like(v),
-            self._raw(places.layout),
-        )
+        if self._kernels(v):  # sum norms as messages have them
+            message = v.new_empty(self.size(layout.n, v.dtype), dtype=torch.uint8)
+            self.decode(message[: self.encode(v, key, message)], out)
+            return out
+        loops, norms, form = self._loops(v), v.new_empty(-(-layout.n // layout.bucket)), self._raw(layout)
         self._norms(v, _native(norms))
         for part, codes in _chunks(v):
             span = part.start, part.stop
@@ -214,7 +217,7 @@ class Quantizer:
     def _read_elias(self, parts: Parts, layout: Layout, out: Tensor, add: bool) -> tuple[int, int]:
         from algorithms.qprsgd import elias
 
-        loops, words = self._loops(out), int(parts.header[1]) & 0xFFFFFFFF
+        loops, words = self._loops(out), int(parts.header[1]) & _WORD
         if words > len(parts.codes):
             return BAD_WORDS, 0
         if len(parts.norms) and not 0 <= float(parts.norms.min()) <= float(parts.norms.max()) < math.inf:
@@ -226,24 +229,9 @@ class Quantizer:
             levels = torch.empty_like(codes, device="cpu")
             bit = elias.read(host, bit, self.s, _native(levels))
             if bit < 0:
-                return BAD_CODE, 0
+                return CUT_OFF, 0
             loops.decode(_native(codes.copy_(levels)), part.start, part.stop, parts.norms, form, _native(out), add)
         return FINE, 0
-
-    def _damage(self, found: int, most: int, words: int, out: Tensor) -> str:
-        n = out.numel()
-        code = f"code {most} is out of range 0..{2 * self.s}"
-        if self.wire == "elias":
-            code = f"a code is cut off or its level exceeds s = {self.s}"
-        return (
-            "the message "
-            + {
-                BAD_WORDS: f"announces {words & 0xFFFFFFFF} words, which does not fit {n} elements and its length",
-                BAD_NORM: "is damaged: a norm is not a finite number >= 0",
-                BAD_CHECKSUM: "is damaged or was made by another quantizer: its checksum does not match",
-                BAD_CODE: f"is damaged: {code}",
-            }[found]
-        )
 
 
 def _check_key(key: int) -> None:
@@ -255,17 +243,6 @@ def _why_not_finite(v: Tensor) -> str:
     finite = bool(torch.isfinite(v).all())
     cause = f"has a norm that {v.dtype} cannot hold" if finite else "holds NaN or infinity"
     return f"v {cause}, so it cannot be quantized"
-
-
-def _check_message(message: Tensor, size: int, row: Tensor) -> None:
-    if message.ndim != 1 or message.dtype != torch.uint8 or not message.is_contiguous():
-        raise ValueError(f"message is a contiguous 1-d tensor of uint8, not {message.dtype} {tuple(message.shape)}")
-    if message.numel() < size:
-        raise ValueError(f"the message has {message.numel()} bytes, but {row.numel()} elements need {size}")
-    if message.device != row.device:
-        raise ValueError(f"the message is on {message.device}, but the elements are on {row.device}")
-    if message.data_ptr() % 8:
-        raise ValueError(f"the message starts {message.data_ptr() % 8} bytes behind a multiple of eight")
 
 
 def _chunks(v: Tensor) -> Iterator[tuple[range, Tensor]]:

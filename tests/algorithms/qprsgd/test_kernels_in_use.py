@@ -63,6 +63,7 @@ def test_messages_are_those_of_a_cpu(q: Quantizer, kernels: Any, monkeypatch: py
     use(kernels, monkeypatch)
     assert torch.equal(sent(q, v, 5), message)
     assert torch.equal(received(q, message, v), values)
+    assert torch.equal(q.quantize(v, 5), values)
 
 
 def test_a_sum_around_the_ring_is_that_of_a_cpu(kernels: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ def test_messages_are_those_of_the_cpu() -> None:
         assert torch.equal(message[:used].cpu(), sent(q, v, key)), (q, len(v), v.dtype)
         q.decode(message[:used], out := torch.ones_like(v).cuda(), add=True)
         assert torch.equal(out.cpu(), 1 + q.quantize(v, key)), (q, len(v), v.dtype)
+        assert torch.equal(q.quantize(v.cuda(), key).cpu(), q.quantize(v, key)), (q, len(v), v.dtype)
 
 
 @pytest.mark.parametrize("wire", FORMATS)
