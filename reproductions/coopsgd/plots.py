@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
-from algorithms.coopsgd.cooperative import CooperativeSGD
+from algorithms.network import Link
 from reproductions.coopsgd.floors import LOSS, OWN
 from reproductions.coopsgd.time_model import VGG16, calibrated, fitted_latency_share, iteration_seconds
 from reproductions.experiments.training import Training
@@ -35,22 +34,21 @@ def tidy(runs: Runs[Training], metric: str, parameters: Parameters) -> pd.DataFr
     """Return a metric over epochs, with a column for each parameter that a label stands for.
 
     The column ``time`` is modelled from ``step``, the finished epochs: compute plus communication of a VGG-16 over the
-    link that the paper's two savings fix (see `time_model`), in units of the compute time of an epoch. The model knows
-    cooperative SGD alone: of another algorithm the time is missing.
+    link that the paper's two savings fix (see `time_model`), in units of the compute time of an epoch.
     """
     frames = []
     for label in runs:
         frame = runs.only(label).curves(metric).drop(columns="label")
-        member = runs.experiment(label).algorithm
-        seconds = relative_seconds(member) if isinstance(member, CooperativeSGD) else np.nan
-        frames.append(frame.assign(**parameters(label), time=frame["step"] * seconds))  # type: ignore[arg-type]
+        time = frame["step"] * relative_seconds(runs.experiment(label))
+        frames.append(frame.assign(**parameters(label), time=time))  # type: ignore[arg-type]
     return pd.concat(frames, ignore_index=True)
 
 
-def relative_seconds(member: CooperativeSGD) -> float:
-    """Return the modelled seconds of an iteration over those of its compute, on the cluster of the paper."""
+def relative_seconds(run: Training, speed: float = 1.0) -> float:
+    """Return the modelled seconds of an iteration over those of its compute, on links `speed` times the paper's."""
     compute, link = calibrated(fitted_latency_share())
-    return iteration_seconds(member, VGG16, compute, link) / compute
+    faster = Link(link.bandwidth * speed, link.latency / speed)
+    return iteration_seconds(run.algorithm, run.nodes, VGG16, compute, faster) / compute
 
 
 def panel(axis: Axes, frame: pd.DataFrame, label: pd.Series[str], over: str = "step", log: bool = True) -> None:

@@ -77,7 +77,7 @@ def _relative_delay(m: int, tau: int, link: Link) -> float:
 
 
 def _delay(algorithm: CooperativeSGD, link: Link) -> float:
-    return time_model.iteration_seconds(algorithm, time_model.VGG16, 0.0, link)
+    return time_model.iteration_seconds(algorithm, algorithm.workers, time_model.VGG16, 0.0, link)
 
 
 @decides("coopsgd-fig1-idle-time")

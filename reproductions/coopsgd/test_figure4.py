@@ -84,8 +84,11 @@ def test_figure4(settings: Settings, runs: Runs[Training], figures: FigureFolder
     figure, axes = panels(2, epochs=True)
     frames = [tidy(runs, metric, lambda alpha: {"alpha": alpha}) for metric in (LOSS, "discrepancy")]
     for axis, frame, letter in zip(axes, frames, "ab", strict=True):
+        axis.set_title(f"({letter})")
+        if frame.empty:  # an algorithm of one's own that has no auxiliary variable
+            continue
         panel(axis, frame, "alpha = " + frame["alpha"].map("{:g}".format))
         converging = frame.loc[frame["alpha"] < LIMIT, "value"]
-        axis.set(title=f"({letter})", ylim=(0.8 * converging.min(), 2 * converging.max()))
+        axis.set(ylim=(0.8 * converging.min(), 2 * converging.max()))
     figure.suptitle(f"EASGD, {M} workers, {name_of(settings, MODEL, runs.all)}")
     figures.save("figure4ab", figure, pd.concat(frames))

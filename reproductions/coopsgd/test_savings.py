@@ -42,7 +42,7 @@ def all_to_all(m: int) -> Volume:
 def ratio(slow: CooperativeSGD, fast: CooperativeSGD, share: float) -> float:
     """Return by which factor an iteration of one algorithm takes longer than one of another."""
     compute, link = time_model.calibrated(share)
-    first, second = (time_model.iteration_seconds(algorithm, VGG16, compute, link) for algorithm in (slow, fast))
+    first, second = (time_model.iteration_seconds(each, each.workers, VGG16, compute, link) for each in (slow, fast))
     return first / second
 
 

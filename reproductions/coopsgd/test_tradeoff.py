@@ -13,11 +13,11 @@ import pandas as pd
 
 from algorithms.coopsgd.cooperative import CooperativeSGD
 from algorithms.coopsgd.elastic import best_alpha, elastic, hierarchical
-from algorithms.network import Link
 from algorithms.topology import Matrix, ring, uniform, value
 from reproductions.coopsgd.floors import LOSS, floors
+from reproductions.coopsgd.plots import relative_seconds
 from reproductions.coopsgd.recipes import RECIPES, SEARCH
-from reproductions.coopsgd.time_model import VGG16, calibrated, exposed, fitted_latency_share, iteration_seconds
+from reproductions.coopsgd.time_model import waited
 from reproductions.experiments.training import Training
 from reproductions.paper import COLOURS, Decider, FigureFolder, Runs, Settings, all_of, decides, name_of, panels, sooner
 
@@ -63,21 +63,14 @@ def target(runs: Runs[Training]) -> float:
 
 def times_to(runs: Runs[Training], label: tuple[str, int], loss: float, speed: float) -> Matrix:
     """Return the modelled time of every seed to a loss, (seeds,), in units of the compute time of an epoch."""
-    return np.array([run.steps_to(LOSS, loss) for run in runs[label]]) * _seconds(label, speed)
-
-
-def _seconds(label: tuple[str, int], speed: float) -> float:
-    """Return the modelled seconds of an iteration over those of its compute."""
-    compute, link = calibrated(fitted_latency_share())
-    faster = Link(link.bandwidth * speed, link.latency / speed)
-    return iteration_seconds(ALGORITHMS[label], VGG16, compute, faster) / compute
+    return np.array([run.steps_to(LOSS, loss) for run in runs[label]]) * relative_seconds(runs.experiment(label), speed)
 
 
 @decides("coopsgd-abstract-best-balance")
 def test_a_middle_way_is_the_fastest(claim: Decider, runs: Runs[Training]) -> None:
     used, loss = runs.only(BEST, SYNC, PATIENT), target(runs)
     times = {label: times_to(runs, label, loss, 1.0) for label in (BEST, SYNC, PATIENT)}
-    ends = {label: runs.experiment(label).epochs * _seconds(label, 1.0) for label in times}
+    ends = {label: runs.experiment(label).epochs * relative_seconds(runs.experiment(label)) for label in times}
     decision = all_of(*(sooner(times[BEST], times[other], ends[other], alpha=claim.alpha) for other in (SYNC, PATIENT)))
     found = "; ".join(f"{name}, tau = {tau}: {times[name, tau].mean():.2f}" for name, tau in times)
     claim.decide(decision, found, runs=used)
@@ -106,8 +99,9 @@ def test_tradeoff(settings: Settings, runs: Runs[Training], figures: FigureFolde
 
 def _errors(runs: Runs[Training]) -> pd.DataFrame:
     rows = []
-    for (name, tau), member in MEMBERS.items():
-        traffic, loss = exposed(member).models / tau, np.mean(floors(runs[name, tau]))
+    for name, tau in MEMBERS:
+        run = runs.experiment((name, tau))
+        traffic, loss = waited(run.algorithm, run.nodes).models, np.mean(floors(runs[name, tau]))
         rows.append({"W": name, "tau": tau, "traffic": traffic, "loss": loss})
     return pd.DataFrame(rows)
 

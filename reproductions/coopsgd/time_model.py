@@ -3,7 +3,8 @@
 A worker computes tau iterations and then averages. What a period sends is read off the ledger of one that was made,
 never from a formula beside the code. With `overlap`, models travel to the auxiliary variables and new auxiliary
 variables back while workers compute, one after the other: a period is then the longer of the two, plus the messages
-among workers, which wait for the models of this very step.
+among workers, which wait for the models of this very step. Of an algorithm of any other kind, which only
+``--algorithm`` brings here, nothing is known but its steps: workers wait for all that it sends in `WINDOW` of them.
 
 The paper prints neither bandwidth nor compute time, but one saving that fixes their ratio (appendix A, m = 4, VGG-16):
 PASGD with tau = 10 "reduces about 67% time", so that (1 - 1/10) s = 0.67 for the share s = 0.744 of communication in an
@@ -19,6 +20,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from algorithms.algorithm import Algorithm
 from algorithms.coopsgd.cooperative import CooperativeSGD, decentralized, fully_synchronous
 from algorithms.coopsgd.overlap import split
 from algorithms.network import Link, Traffic
@@ -29,6 +31,7 @@ PASGD_SAVING, PASGD_TAU = 0.67, 10  # appendix A, last paragraph
 DPSGD_SAVING = 0.10  # there, for a ring of 4 workers
 NODES = 4
 SHARE = PASGD_SAVING / (1 - 1 / PASGD_TAU)  # s, of communication in a synchronous iteration
+WINDOW = 720  # iterations: whole periods of 1 to 6, 8, 9, 10, 12, 15, 16, ...
 VGG16 = 14_728_266  # floats of a VGG-16 with batch norm for 32 x 32 images; only sets the unit of the bandwidth
 
 
@@ -43,6 +46,10 @@ class Volume:
         """Return the seconds that a model of so many float32 parameters needs."""
         return link.seconds(self.messages, 4.0 * floats * self.models)
 
+    def over(self, iterations: int) -> Volume:
+        """Return the mean of one of so many iterations."""
+        return Volume(self.messages / iterations, self.models / iterations)
+
 
 @functools.cache
 def exposed(algorithm: CooperativeSGD) -> Volume:
@@ -53,7 +60,7 @@ def exposed(algorithm: CooperativeSGD) -> Volume:
     else:
         for t in range(algorithm.tau):
             algorithm.step(world, x, torch.zeros_like(x), {}, t, 0.0)
-    return _volume(world.traffic)
+    return _volume(world.traffic, x.shape[1])
 
 
 @functools.cache
@@ -64,16 +71,25 @@ def hidden(algorithm: CooperativeSGD) -> Volume:
         routes = split(algorithm.W, algorithm.v)
         world.count(x, routes.to_anchors)
         world.count(x, routes.to_workers)
-    return _volume(world.traffic)
+    return _volume(world.traffic, x.shape[1])
 
 
-def iteration_seconds(algorithm: CooperativeSGD, floats: int, compute: float, link: Link) -> float:
+def waited(algorithm: Algorithm, workers: int) -> Volume:
+    """Return what workers wait for in one iteration, on average."""
+    if isinstance(algorithm, CooperativeSGD):
+        return exposed(algorithm).over(algorithm.tau)
+    return _watched(algorithm, workers).over(WINDOW)
+
+
+def iteration_seconds(algorithm: Algorithm, workers: int, floats: int, compute: float, link: Link) -> float:
     """Return the mean seconds of one iteration.
 
     Parameters
     ----------
     algorithm
-        A(tau, W, v).
+        A(tau, W, v), or another one.
+    workers
+        m.
     floats
         d, float32 parameters of a model.
     compute
@@ -81,14 +97,16 @@ def iteration_seconds(algorithm: CooperativeSGD, floats: int, compute: float, li
     link
         Latency and bandwidth of every worker and auxiliary variable.
     """
-    background = hidden(algorithm).seconds(floats, link)
-    period = max(algorithm.tau * compute, background) + exposed(algorithm).seconds(floats, link)
-    return period / algorithm.tau
+    meanwhile = 0.0
+    if isinstance(algorithm, CooperativeSGD):
+        meanwhile = hidden(algorithm).seconds(floats, link) / algorithm.tau
+    return max(compute, meanwhile) + waited(algorithm, workers).seconds(floats, link)
 
 
 def saving(algorithm: CooperativeSGD, baseline: CooperativeSGD, floats: int, compute: float, link: Link) -> float:
     """Return by which part of its time an algorithm is faster than another, at equally many iterations."""
-    return 1 - iteration_seconds(algorithm, floats, compute, link) / iteration_seconds(baseline, floats, compute, link)
+    mine, other = (iteration_seconds(each, each.workers, floats, compute, link) for each in (algorithm, baseline))
+    return 1 - mine / other
 
 
 def over_time(frame: pd.DataFrame, steps_per_epoch: int, seconds: float) -> pd.DataFrame:
@@ -129,11 +147,23 @@ def fitted_latency_share() -> float:
     return (DPSGD_SAVING - ends[0]) / (ends[1] - ends[0])
 
 
+@functools.cache
+def _watched(algorithm: Algorithm, workers: int) -> Volume:
+    """Return what an algorithm of which only its steps are known sends in `WINDOW` iterations."""
+    world = World(None, workers + algorithm.auxiliaries)
+    x = torch.zeros(world.workers, 1 << 10)  # so long that headers of messages hardly count
+    state, noise = algorithm.state(world, x), torch.Generator().manual_seed(0)
+    for t in range(WINDOW):
+        algorithm.step(world, x, torch.randn((workers, x.shape[1]), generator=noise), state, t, 1e-3)
+    algorithm.settle(world, x)
+    return _volume(world.traffic, x.shape[1])
+
+
 def _tiny(algorithm: CooperativeSGD) -> tuple[World, torch.Tensor]:
     """Return a world of one process and rows so short that every worker's share in an all-reduce is one float."""
     n = len(algorithm.weights)
     return World(None, n), torch.zeros(n, n)
 
 
-def _volume(traffic: Traffic) -> Volume:
-    return Volume(traffic.busiest_messages, traffic.busiest_bytes / (4 * traffic.workers))
+def _volume(traffic: Traffic, floats: int) -> Volume:
+    return Volume(traffic.busiest_messages, traffic.busiest_bytes / (4 * floats))

@@ -157,8 +157,7 @@ class Beside:
                 for theirs, ours in zip(*sketches, strict=True):
                     self._draw(item, overlay(theirs, ours, self.own.name, set(own) == set(paper)), paper, own)
             except Exception as error:  # a drawing may ask more of an algorithm than runs do
-                why = f"{type(error).__name__}: {' '.join(str(error).split())}"
-                self.lines.append(f"{place}: its figure cannot be drawn with {self.own.name} ({why})")
+                self.lines.append(f"{place}: its figure cannot be drawn with {self.own.name} ({_why(error)})")
                 self._tell(self._folder(item) / f"{item.path.stem}.differences.csv", differences(paper, own))
 
     def _decide(self, item: pytest.Function, runs: Runs) -> None:
@@ -170,7 +169,7 @@ class Beside:
         book = Sketchbook(Path(), item.nodeid)
         verdict = self._called(item, runs, book)
         if verdict and not book.sketches:
-            raise ValueError(verdict.reason)
+            raise _NotDrawn(verdict.reason)
         return book.sketches
 
     def _called(self, item: pytest.Function, runs: Runs, book: Sketchbook) -> Any:
@@ -181,7 +180,7 @@ class Beside:
             try:
                 item.obj(**arguments)
             except (pytest.fail.Exception, pytest.skip.Exception) as error:
-                raise ValueError(f"the test ends with {error}") from None
+                raise _NotDrawn(f"the test ends with {error}") from None
             return None
         paper: Any = arguments["claim"]
         verdict = open_verdict(paper.claim, self.session.settings.scale, item.nodeid)
@@ -190,7 +189,7 @@ class Beside:
         except (pytest.fail.Exception, pytest.skip.Exception):  # it deviates, or cannot be decided: the record says so
             pass
         except Exception as error:
-            verdict.reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            verdict.reason = _why(error)
         return verdict
 
     # ---------------------------------------------------------------------------------------------------- output
@@ -223,6 +222,18 @@ class Beside:
             paper = self.session.verdicts.get(name)
             words = f"{verdict.verdict} (the paper's: {paper.verdict if paper else 'crashed'})"
             yield f"  {name:32} {words}  {verdict.found}".rstrip()
+
+
+class _NotDrawn(Exception):
+    """A test ended without its figure; the message says why."""
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, _NotDrawn):
+        return str(error)
+    if isinstance(error, AssertionError):  # such as a bound of a theorem, which is known for one family of algorithms
+        return "its test takes no algorithms but those of its paper"
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _interval(row: Any) -> str:

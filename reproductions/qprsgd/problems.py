@@ -41,7 +41,7 @@ METRICS = ("gradient", "mean_gradient", "inner_gradient", "gradients", "noise", 
 class GossipDescent(Descent):
     """A descent by gossip, measured once for every synchronization n, with models X_n and X_{n;k} at its K updates.
 
-    The algorithm is a `GossipQPRSGD`. Logged at N = 1, 2, 4, ... synchronizations and the last are means over n of
+    Logged at N = 1, 2, 4, ... synchronizations and the last are means over n of
 
     - ``gradient``, ``mean_gradient``: |grad F(xbar_n)|^2 and |1/M sum_m grad F_m(x_n^(m))|^2;
     - ``inner_gradient``: |1/M sum_m grad F_m(x_{n;k}^(m))|^2, mean over k;
@@ -52,25 +52,24 @@ class GossipDescent(Descent):
     - ``average``: |1/M sum_m sum_k grad f_m(x_{n;k}^(m))|^2.
     """
 
+    algorithm: GossipQPRSGD
+
     def execute(self, context: Context) -> None:
         """Descend and log the running means."""
         context.notes["workload"] = type(self.objective).__name__.lower()
-        assert isinstance(self.algorithm, GossipQPRSGD)
         world = World(context.comm, self.nodes, self.network, self.seed)
         x = torch.zeros(len(world.local), self.d, dtype=torch.float64)
         state, sums = self.algorithm.state(world, x), torch.zeros(len(METRICS), dtype=torch.float64)
         syncs = self.steps // self.algorithm.K
         for n in range(syncs):
-            sums += self._synchronize(world, x, state, n, self.algorithm)
+            sums += self._synchronize(world, x, state, n)
             if n + 1 == syncs or (n + 1) & n == 0:
                 context.log(n + 1, dict(zip(METRICS, (sums / (n + 1)).tolist(), strict=True)))
             context.on_progress((n + 1) / syncs)
 
-    def _synchronize(
-        self, world: World, x: Tensor, state: dict[str, Tensor], n: int, algorithm: GossipQPRSGD
-    ) -> Tensor:
+    def _synchronize(self, world: World, x: Tensor, state: dict[str, Tensor], n: int) -> Tensor:
         """Make K local updates and a synchronization; return what METRICS name."""
-        K, gamma = algorithm.K, self.schedule.lr(n)
+        K, gamma = self.algorithm.K, self.schedule.lr(n)
         start = world.collect(x)
         centre, moved, inner = start.mean(dim=0), torch.zeros_like(start), torch.zeros(3, dtype=torch.float64)
         first = torch.zeros(())
@@ -80,8 +79,8 @@ class GossipDescent(Descent):
             first = mean.square().sum() if k == 0 else first
             inner += torch.stack([mean.square().sum(), g.square().sum(), (models - centre).square().sum()]) / K
             moved += g
-            algorithm.step(world, x, noisy, state, n * K + k, gamma)
-        noise = world.collect(x) - torch.from_numpy(algorithm.W) @ start + gamma * moved
+            self.algorithm.step(world, x, noisy, state, n * K + k, gamma)
+        noise = world.collect(x) - torch.from_numpy(self.algorithm.W) @ start + gamma * moved
         gradient = self.objective.gradient(centre, self.nodes).square().sum()
         last = [noise.square().sum(), spread(start), inner[2], moved.mean(dim=0).square().sum()]
         return torch.stack([gradient, first, inner[0], inner[1], *last])

@@ -1,16 +1,17 @@
 """The time model is the ledger of real averagings, and the calibration does what the paper prints."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch import Tensor
 
+from algorithms.algorithm import Algorithm
 from algorithms.coopsgd import cooperative as co
 from algorithms.coopsgd.cooperative import CooperativeSGD
 from algorithms.network import Link
-from algorithms.rps.averaging import ModelAveraging
 from algorithms.topology import metropolis, ring, star, uniform
 from algorithms.world import World
 from reproductions.coopsgd import time_model
@@ -41,11 +42,16 @@ def ledger(algorithm: CooperativeSGD) -> World:
     return world
 
 
+def seconds(algorithm: CooperativeSGD, link: Link = LINK) -> float:
+    """Return the modelled seconds of an iteration."""
+    return time_model.iteration_seconds(algorithm, algorithm.workers, FLOATS, COMPUTE, link)
+
+
 @pytest.mark.parametrize("algorithm", MEMBERS.values(), ids=MEMBERS)
 def test_blocking_time_is_compute_plus_the_ledger_of_a_run(algorithm: CooperativeSGD) -> None:
     traffic = ledger(algorithm).traffic
     wanted = STEPS * COMPUTE + LINK.seconds(traffic.busiest_messages, traffic.busiest_bytes)
-    assert STEPS * time_model.iteration_seconds(algorithm, FLOATS, COMPUTE, LINK) == pytest.approx(wanted, rel=1e-12)
+    assert STEPS * seconds(algorithm) == pytest.approx(wanted, rel=1e-12)
 
 
 @pytest.mark.parametrize("name", ["EASGD", "generalized elastic", "hierarchical"])
@@ -64,15 +70,15 @@ def test_overlap_sends_the_messages_of_the_ledger_in_phases(name: str) -> None:
 def test_a_hidden_message_costs_time_only_if_it_outlasts_the_compute() -> None:
     algorithm = co.elastic_averaging(2, 0.2, tau=4, overlap=True)  # two models up, two copies of z down
     fast, slow = (Link(bandwidth=32 * FLOATS / seconds) for seconds in (COMPUTE, 2 * COMPUTE))
-    assert time_model.iteration_seconds(algorithm, FLOATS, COMPUTE, fast) == pytest.approx(COMPUTE)
-    assert time_model.iteration_seconds(algorithm, FLOATS, COMPUTE, slow) == pytest.approx(2 * COMPUTE)
+    assert seconds(algorithm, fast) == pytest.approx(COMPUTE)
+    assert seconds(algorithm, slow) == pytest.approx(2 * COMPUTE)
 
 
 def test_calibration_gives_the_saving_of_pasgd_at_every_share_of_latency() -> None:
     for share in (0.0, 0.3, 1.0):
         compute, link = time_model.calibrated(share)
         synchronous, periodic = co.fully_synchronous(4), co.periodic_averaging(4, 10)
-        assert time_model.iteration_seconds(synchronous, time_model.VGG16, compute, link) == pytest.approx(1)
+        assert time_model.iteration_seconds(synchronous, 4, time_model.VGG16, compute, link) == pytest.approx(1)
         assert time_model.saving(periodic, synchronous, time_model.VGG16, compute, link) == pytest.approx(0.67)
     with pytest.raises(ValueError, match=r"the share of latency is 1.5, but it must lie in \[0, 1\]"):
         time_model.calibrated(1.5)
@@ -83,10 +89,40 @@ def test_epochs_become_seconds() -> None:
     assert frame["seconds"].tolist() == [5.0, 10.0]
 
 
-def test_the_time_of_an_algorithm_that_the_model_does_not_know_is_missing() -> None:
+class Alone(Algorithm):
+    """Local steps only."""
+
+    def step(self, world: World, x: Tensor, g: Tensor, state: dict[str, Tensor], t: int, lr: float) -> None:
+        x[: len(g)].sub_(g, alpha=lr)
+
+
+@dataclass(frozen=True)
+class Disguised(Algorithm):
+    """A member of A(tau, W, v) as an algorithm that the time model does not know."""
+
+    member: CooperativeSGD
+
+    @property
+    def auxiliaries(self) -> int:
+        return self.member.auxiliaries
+
+    def step(self, world: World, x: Tensor, g: Tensor, state: dict[str, Tensor], t: int, lr: float) -> None:
+        self.member.step(world, x, g, state, t, lr)
+
+
+@pytest.mark.parametrize("member", [co.periodic_averaging(8, 3), co.elastic_averaging(8, 0.2, tau=4)])
+def test_an_algorithm_that_the_model_does_not_know_waits_for_all_that_it_sends(member: CooperativeSGD) -> None:
+    known, unknown = (
+        time_model.iteration_seconds(each, 8, FLOATS, COMPUTE, LINK) for each in (member, Disguised(member))
+    )
+    assert unknown == pytest.approx(known, rel=1e-12)
+    assert unknown > COMPUTE == time_model.iteration_seconds(Alone(), 8, FLOATS, COMPUTE, LINK)
+
+
+def test_curves_over_time_are_those_of_the_algorithm_of_each_run() -> None:
     grid = {tau: curve(Settings(seeds=1), co.periodic_averaging(4, tau)) for tau in (1, 2)}
-    grid[2] = [replace(run, algorithm=ModelAveraging()) for run in grid[2]]
+    grid[2] = [replace(run, algorithm=Alone()) for run in grid[2]]
     rows = pd.DataFrame([(1, LOSS, 2.0), (2, LOSS, 1.0)], columns=["step", "metric", "value"])
     runs = Runs({tau: [Run(run, rows, {}) for run in group] for tau, group in grid.items()})
     found = tidy(runs, LOSS, lambda tau: {"tau": tau}).groupby("tau")["time"]
-    assert found.count().to_dict() == {1: 2, 2: 0}
+    assert found.max().to_dict() == {1: pytest.approx(2 / (1 - time_model.SHARE)), 2: 2.0}
