@@ -12,7 +12,6 @@ from torch import Tensor
 
 from reproductions.comparison.tasks import PARTS, RaceTask
 
-MOMENTS = 24  # at which a run is looked at
 LOST = 1e6  # a loss that no model has that learns
 
 
@@ -79,6 +78,6 @@ class RaceLog:
 
 
 @functools.cache
-def moments(steps: int) -> frozenset[int]:
+def moments(steps: int, looks: int) -> frozenset[int]:
     """Return the steps after which a run is looked at: at first often, at last at the end."""
-    return frozenset(int(step) for step in np.unique(np.rint(np.geomspace(2, steps, MOMENTS))))
+    return frozenset(int(step) for step in np.unique(np.rint(np.geomspace(2, steps, looks))))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from algorithms.algorithm import Algorithm
@@ -12,6 +13,7 @@ from reproductions.comparison import contestants, tuning
 from reproductions.comparison.conditions import NetworkCondition
 from reproductions.comparison.contestants import Contestant
 from reproductions.comparison.log import Row
+from reproductions.comparison.rounds import shared
 from reproductions.comparison.tasks import RaceTask
 from reproductions.harness.runs.context import Context
 from reproductions.harness.runs.experiment import Experiment, Placement
@@ -66,6 +68,29 @@ class Race(Experiment):
         return 2e-3 * self.steps * self.condition.workers / 8
 
     @property
+    def samples(self) -> int:
+        """Samples whose gradients it computes; those of the tries count with the first seed."""
+        if not self.task.large or not self._first:
+            return 0
+        return self.steps * self.workers * self.task.batch * (1 + (2 * self.trials if self.seed == 0 else 0))
+
+    def speed(self, context: Context) -> float:
+        """See `Experiment.speed`."""
+        return self.task.speed(context)
+
+    def checksum(self, data: Path | None) -> str:
+        """See `Experiment.checksum`."""
+        return self.task.checksum(data)
+
+    @property
+    def _first(self) -> bool:
+        """Whether no condition before this one has the same run."""
+        who = self._who
+        made = who.make(self.workers, {name: values[0] for name, values in who.knobs.items()})
+        same = shared(made, self.condition, self.alike) if isinstance(made, Algorithm) else [self.condition]
+        return next(each for each in self.alike if each in same) == self.condition
+
+    @property
     def group(self) -> str:
         """Runs that share their tries: all seeds, and all conditions if one run serves several of them."""
         return f"{self.task.name}/{self.contestant}" + ("" if self._who.in_rounds else f"/{self.condition.name}")
@@ -76,9 +101,10 @@ class Race(Experiment):
 
     def execute(self, context: Context) -> None:
         """Tune, run, log."""
-        context.notes["workload"], who = self.task.name, self._who
-        choice, tried = _tuned(who, self.condition, self.alike, self.task, self.steps, self.trials)
-        log = tuning.run(who, choice, self.condition, self.alike, self.task, self.steps, self.seed)
+        who = self._who
+        with self.task.ready(context) as task:
+            choice, tried = _tuned(who, self.condition, self.alike, task, self.steps, self.trials)
+            log = tuning.run(who, choice, self.condition, self.alike, task, self.steps, self.seed)
         reached = {
             f"{name}_to_target": log.reached(what)
             for name, what in (("seconds", "seconds"), ("bytes", "sent"), ("steps", "step"))

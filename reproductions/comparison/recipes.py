@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from reproductions.comparison.conditions import CONDITIONS, NetworkCondition
 from reproductions.comparison.contestants import CONTESTANTS, Contestant, own
 from reproductions.comparison.race import Race
+from reproductions.comparison.resnet import ResNetTask
 from reproductions.comparison.tasks import DigitsTask, RaceTask, SquaresTask
 from reproductions.paper import Settings
 
-BRIEF = ("ideal", "10 % loss", "20 Mbit/s", "one slow worker", "sorted data")  # of digits at smoke scale
+BRIEF = ("ideal", "10 % loss", "20 Mbit/s", "one slow worker", "sorted data")  # of digits at smoke scale, of ResNet-20
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,10 @@ RECIPES = {
     "small": Recipe(16, 4, 64, steps=320, trials=12),
     "paper": Recipe(16, 4, 64, steps=320, trials=24),
 }
+LARGE = {  # of ResNet-20
+    "small": Recipe(8, 4, 16, steps=160, trials=4),
+    "paper": Recipe(16, 4, 64, steps=480, trials=12),
+}
 
 
 def field(settings: Settings) -> Sequence[Contestant]:
@@ -65,19 +70,20 @@ def field(settings: Settings) -> Sequence[Contestant]:
 
 def races(settings: Settings, task: RaceTask, only: Sequence[str] = ()) -> dict[tuple[str, str], list[Race]]:
     """Return the races on a task under (contestant, condition), one a seed; in all conditions if none are named."""
-    recipe = RECIPES[settings.scale]
+    recipe = (LARGE if task.large else RECIPES)[settings.scale]
     mine = settings.algorithm
+    chosen = tuple(each for each in recipe.conditions if not only or each.name in only)
+    alike = chosen if task.large else recipe.conditions
     return {
         (who.name, where.name): [
             Race(
-                who.name, where, task, recipe.conditions, recipe.steps, recipe.trials, seed,
+                who.name, where, task, alike, recipe.steps, recipe.trials, seed,
                 own=mine.algorithm if mine and who.family == "own" else None,
             )
             for seed in settings.fewer_seeds()
         ]
         for who in field(settings)
-        for where in recipe.conditions
-        if not only or where.name in only
+        for where in chosen
     }  # fmt: skip
 
 
@@ -89,3 +95,8 @@ def squares(settings: Settings) -> dict[tuple[str, str], list[Race]]:
 def digits(settings: Settings) -> dict[tuple[str, str], list[Race]]:
     """Return the races on digits; at smoke scale in some of the conditions."""
     return races(settings, DigitsTask(), BRIEF if settings.scale == "smoke" else ())
+
+
+def resnet(settings: Settings) -> dict[tuple[str, str], list[Race]]:
+    """Return the races of ResNet-20 on CIFAR-10, in some of the conditions; none at smoke scale."""
+    return {} if settings.scale == "smoke" else races(settings, ResNetTask(), BRIEF)

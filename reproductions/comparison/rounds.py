@@ -129,14 +129,14 @@ def race(
     world, x = TimedWorld(workers, clock, charged(algorithm, len(start), nodes), seed), start.repeat(workers, 1)
     state, samples = algorithm.state(world, x), task.drawn(nodes, steps, seed, first.sorted)
     goes_on = tolerant(algorithm, nodes)
-    logs = [RaceLog(task) for _ in conditions]
+    logs, looks = [RaceLog(task) for _ in conditions], moments(steps, task.looks)
     for t in range(steps):
         active = clock.present()[0, :nodes] if goes_on else np.ones(nodes, dtype=np.bool_)
         for worker in np.flatnonzero(active):
             clock.compute(int(worker), t)
         world.at(t)
         algorithm.step(world, x, _gradients(task, x, samples[:, t], active), state, t, lr)
-        if t + 1 in moments(steps):
+        if t + 1 in looks:
             algorithm.settle(world, x)
             there = clock.present()[0, :nodes] if goes_on else active
             seen = logs[0].measure(x[:nodes][torch.from_numpy(there)])

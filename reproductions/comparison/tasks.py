@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from algorithms.streams import stream
+from reproductions.harness.runs.context import Context
 
 Part = Literal["train", "validation", "test"]
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
@@ -32,12 +35,32 @@ class RaceTask(ABC):
         Loss, as `losses` on the test part has it, that counts as reached.
     rates
         Smallest and largest step size that are tried.
+    looks
+        At how many moments a run is looked at.
+    large
+        Whether its gradients are what a run takes time for, so that their samples are counted before it starts.
     """
 
     name: ClassVar[str]
     batch: ClassVar[int]
     target: ClassVar[float]
     rates: ClassVar[tuple[float, float]]
+    looks: ClassVar[int] = 24
+    large: ClassVar[bool] = False
+
+    @contextmanager
+    def ready(self, context: Context) -> Iterator[RaceTask]:
+        """Give the task as it can be worked on, while its data are there; note what they are."""
+        context.notes["workload"] = self.name
+        yield self
+
+    def checksum(self, data: Path | None) -> str:
+        """See `Experiment.checksum`."""
+        return ""
+
+    def speed(self, context: Context) -> float:
+        """See `Experiment.speed`; asked of a large task alone."""
+        raise NotImplementedError(f"{self.name} is a small task, whose gradients take next to no time")
 
     @abstractmethod
     def start(self) -> Tensor:
