@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 
 from reproductions.report.merge import Finding
 from reproductions.report.regions import region_of
-from reproductions.report.render import templates
+from reproductions.report.render import Filter, templates
 from reproductions.report.sections import Section, section_of
 from reproductions.report.vocabulary import MEANINGS
 
@@ -119,65 +121,106 @@ def _exact(finding: Finding) -> Bar | None:
 
 # ------------------------------------------------------------------------------------------------------------- drawing
 
-ROW, TITLE, LEFT, RIGHT, WIDTH = 17, 22, 330, 690, 1010  # heights and positions in pixels
-HEAD, MARK, LETTER, LABEL = (
-    106,
-    15,
-    6.4,
-    300,
-)  # where marks begin after a title, their width, a letter's, ends of labels
-LETTERS = 44  # of what is said at the right
+TOP, ROW, LINE, TITLE = 36, 17, 13, 22  # heights of the head, of a bar, of its further lines, and of a title
+HEAD, MARK, LETTER, BOLD = 106, 15, 6.4, 7.6  # where marks begin after a title, and widths: theirs and of letters
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Positions across the picture, in pixels: the ends of labels and of the axis, and the columns of text.
+
+    Attributes
+    ----------
+    printed, found
+        Where the columns begin; a narrow picture, for a phone, has none.
+    axis
+        What is said of the axis.
+    """
+
+    label: int
+    left: int
+    right: int
+    width: int
+    axis: str
+    printed: int = 0
+    found: int = 0
+
+
+WIDE = Columns(300, 330, 570, 1272, "grey: where it has to lie (band: −1 to 1)", 588, 820)
+NARROW = Columns(200, 222, 350, 358, "band: −1 to 1")
 
 
 @dataclass(frozen=True)
 class Placed:
-    """A title with its marks, or a bar, at its place."""
+    """A title with its marks, or a bar with the lines of its texts, at its place."""
 
     x: float
     y: float
     block: Block
     bar: Bar | None = None
+    printed: Sequence[str] = ()
+    found: Sequence[str] = ()
 
 
-def place(sections: Iterable[Block]) -> tuple[list[Placed], int]:
+def place(sections: Iterable[Block], columns: Columns = WIDE) -> tuple[list[Placed], float]:
     """Return where everything stands, and the height of it all: sections without bars share a line."""
     placed: list[Placed] = []
-    at, y = 0, TITLE
+    at, y = 0.0, float(TOP)
     for block in sections:
-        width = HEAD + MARK * len(block.marks) + 24
-        if at and (block.bars or at + width > WIDTH):
+        if at and (block.bars or at + _width(block) > columns.width):
             at, y = 0, y + TITLE
         placed.append(Placed(at, y, block))
-        at += width
+        at += _width(block) + 24
         if block.bars:
-            y += 4 if _shares_a_line(block) else TITLE
-            placed += [Placed(0, y + ROW * i, block, bar) for i, bar in enumerate(block.bars)]
-            at, y = 0, y + ROW * len(block.bars) + 4
+            y += 4 if _shares_a_line(block, columns) else TITLE
+            for bar in block.bars:
+                placed.append(_row(y, block, bar, columns))
+                y += ROW + LINE * (max(len(placed[-1].printed), len(placed[-1].found), 1) - 1)
+            at, y = 0, y + 4
     return placed, y + (TITLE if at else 0) + 8
 
 
-def _shares_a_line(block: Block) -> bool:
-    return HEAD + MARK * len(block.marks) < LABEL - LETTER * len(_short(block.bars[0].finding)) - 8
+def _row(y: float, block: Block, bar: Bar, columns: Columns) -> Placed:
+    if not columns.found:
+        return Placed(0, y, block, bar)
+    claim, found = bar.finding.claim, bar.finding.headline.verdict.found
+    printed = "" if claim.value is None else claim.reported.translate({ord(mark): "" for mark in "{}'"})
+    sizes = (columns.found - columns.printed - 8, columns.width - columns.found)
+    return Placed(0, y, block, bar, *(_wrapped(text, size) for text, size in zip((printed, found), sizes, strict=True)))
 
 
-def x(value: float) -> float:
+def _wrapped(text: str, size: float) -> list[str]:
+    return textwrap.wrap(text.replace("<=", "≤"), int(size / LETTER), max_lines=3, placeholder=" …")
+
+
+def _head(block: Block) -> float:
+    """Return where the marks of a section begin after its title."""
+    return max(HEAD, 8 + BOLD * len(block.section.title))
+
+
+def _width(block: Block) -> float:
+    return _head(block) + MARK * len(block.marks)
+
+
+def _shares_a_line(block: Block, columns: Columns) -> bool:
+    return _width(block) < columns.label - LETTER * len(_short(block.bars[0].finding)) - 8
+
+
+def x(value: float, columns: Columns = WIDE) -> float:
     """Return the position of a number of the common axis, at the edge if it lies outside."""
-    return round((LEFT + RIGHT) / 2 + max(-REACH, min(REACH, value)) / REACH * (RIGHT - LEFT) / 2, 1)
+    middle, half = (columns.left + columns.right) / 2, (columns.right - columns.left) / 2
+    return round(middle + max(-REACH, min(REACH, value)) / REACH * half, 1)
 
 
-def draw(paper: str, findings: Iterable[Finding]) -> str:
+def draw(paper: str, findings: Iterable[Finding], columns: Columns = WIDE) -> str:
     """Return the forest plot of a paper as SVG; it follows the colours of the system."""
-    placed, height = place(blocks(findings))
-    names = {"paper": paper, "placed": placed, "height": height, "reach": REACH, "caption": CAPTION}
-    sizes = {"HEAD": HEAD, "MARK": MARK, "LABEL": LABEL, "LEFT": LEFT, "RIGHT": RIGHT, "WIDTH": WIDTH}
-    drawing = templates({"x": x, "short": _short, "said": _said, "plain": lambda text: text.replace(" ", "-")}, True)
+    placed, height = place(blocks(findings), columns)
+    names = {"paper": paper, "placed": placed, "height": height, "reach": REACH, "caption": CAPTION, "columns": columns}
+    filters: dict[str, Filter] = {"short": _short, "head": _head, "plain": lambda text: text.replace(" ", "-")}
+    drawing = templates(filters | {"x": partial(x, columns=columns)}, True)
+    sizes = {"TOP": TOP, "MARK": MARK, "LINE": LINE}
     return drawing.get_template("forest.svg").render(names | sizes, meanings=MEANINGS)
 
 
 def _short(finding: Finding) -> str:
     return finding.claim.id.removeprefix(f"{finding.claim.paper}-")
-
-
-def _said(finding: Finding) -> str:
-    text = " ".join(finding.headline.verdict.found.split())
-    return text if len(text) <= LETTERS else f"{text[: LETTERS - 1]}…"

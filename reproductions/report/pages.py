@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import textwrap
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -124,7 +125,20 @@ def summary(results: Results, folder: Path, root: Path) -> str:
     failed = [finding.claim for finding in results.findings if finding.verdict in LISTED]
     links = [f"[{c.id}]({relative(root / c.paper / 'README.md', folder)}#{c.id})" for c in failed]
     named = ["", f"Does not hold, each with its cause: {', '.join(links)}."] if failed else []
-    return "\n".join([*(f"| {' | '.join(cells)} |" for cells in table), "", *prose, *named])
+    return "\n".join(
+        [*(f"| {' | '.join(cells)} |" for cells in table), "", *prose, *named, "", *_forests(rows, folder, root)]
+    )
+
+
+def _forests(rows: Sequence[Summary], folder: Path, root: Path) -> list[str]:
+    """Return the forest plots of all papers, folded."""
+    said = "Each paper in one picture: what is printed, where a number has to lie, and what was found"
+    pictures = [
+        f"{_linked(row.paper, folder, root)}\n\n![Every verdict of {row.paper.name}]"
+        f"({relative(root / row.paper.name / 'verdicts.svg', folder)})\n"
+        for row in rows
+    ]
+    return ["<details>", f"<summary>{said}</summary>", "", *pictures, "</details>"]
 
 
 def _linked(paper: Paper, folder: Path, root: Path) -> str:

@@ -90,8 +90,9 @@ def _write(results: Results, place: Path, records: Sequence[Record]) -> None:
         (place / name).write_text(resources.files(__package__).joinpath("static", name).read_text())
     (place / "figures").mkdir()
     for page in pages:
-        picture = forest.draw(page.paper.title, results.of(page.paper.name))
-        (place / "figures" / f"{page.paper.name}.svg").write_text(picture, encoding="utf-8")
+        for columns, name in ((forest.WIDE, page.paper.name), (forest.NARROW, f"{page.paper.name}-narrow")):
+            picture = forest.draw(page.paper.title, results.of(page.paper.name), columns)
+            (place / "figures" / f"{name}.svg").write_text(picture, encoding="utf-8")
     for plot in best(results.plots):
         _copy(plot, place / "figures" / plot.scale / plot.paper)
 

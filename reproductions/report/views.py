@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,8 @@ from reproductions.report.results import Plot
 from reproductions.report.sections import GROUPS, Section, function, module, natural, place, section_of
 
 EMBEDDED = {"exact", "simulation"}  # workloads that read nothing
+SIDE = re.compile(r"bits|drift|sensitivity|sweep|tuning|workers")  # in names of plots of which no paper has a figure
+PANELS = ("left", "middle", "right")  # of a figure, as claims name them
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,16 @@ class Part:
     section: Section
     plots: tuple[Plot, ...]
     findings: tuple[Finding, ...]
+
+    @property
+    def main(self) -> list[Plot]:
+        """The plots of what the paper shows."""
+        return [plot for plot in self.plots if not SIDE.search(plot.name)]
+
+    @property
+    def side(self) -> list[Plot]:
+        """The plots of what else was tried, which stand folded after the others."""
+        return [plot for plot in self.plots if SIDE.search(plot.name)]
 
     @property
     def decided(self) -> list[Finding]:
@@ -83,7 +96,16 @@ def interval_name(finding: Finding) -> str:
 
 def _part(section: Section, findings: Sequence[Finding], plots: Iterable[tuple[Section | None, Plot]]) -> Part:
     mine = tuple(finding for finding in findings if section_of(finding.claim.source) == section)
-    return Part(section, tuple(plot for where, plot in plots if where == section), mine)
+    here = [plot for where, plot in plots if where == section]
+    return Part(section, tuple(sorted(here, key=lambda plot: _panel(section, plot, mine))), mine)
+
+
+def _panel(section: Section, plot: Plot, findings: Iterable[Finding]) -> tuple[bool, int]:
+    """Return where a plot stands among those of its section: named after it or not, and left or right in the paper."""
+    tests = ((finding.claim.source, finding.headline.verdict.test) for finding in findings)
+    source = next((source for source, test in tests if plot.test and function(test) == function(plot.test)), "")
+    spots = [spot for spot, panel in enumerate(PANELS) if panel in source]
+    return not plot.name.startswith(section.title.split()[0].lower()), min(spots, default=0)
 
 
 def data_of(plot: Plot, findings: Iterable[Finding]) -> str:

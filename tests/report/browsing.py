@@ -17,7 +17,7 @@ needed = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium an
 
 WIDER = """
 return [...document.querySelectorAll("body *")].filter((e) => e.checkVisibility())
-  .filter((e) => !e.closest("pre, blockquote, dd, .forest div"))
+  .filter((e) => !e.closest("pre, blockquote, dd, .forest div, .paper-white img"))
   .filter((e) => e.getBoundingClientRect().right > innerWidth + 1).map((e) => `${e.tagName}.${e.className}`);
 """
 

@@ -99,3 +99,29 @@ def test_every_figure_has_a_picture(browser: Browser, kept: Path, paper: str) ->
         ".map((e) => e.id.replace('section-', '')).filter((id) => /^(figure|table)/.test(id))"
     )
     assert set(bare) <= DRAWN.get(paper, set())
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_no_picture_is_a_thumbnail(browser: Browser, kept: Path, paper: str) -> None:
+    for width in (390, DESKTOP[0]):
+        browser.look(width)
+        browser.open(kept / f"{paper}.html")
+        browser.run("return Promise.all([...document.images].map((e) => e.decode()))")
+        small = browser.run(
+            "return [...document.querySelectorAll('[data-plot] img')].filter((e) => e.checkVisibility())"
+            ".filter((e) => e.getBoundingClientRect().width < e.naturalWidth / 2).map((e) => e.alt)"
+        )
+        assert small == []
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_the_axis_of_the_forest_is_inside_of_a_phone(browser: Browser, kept: Path, paper: str) -> None:
+    browser.look(390)
+    browser.open(kept / f"{paper}.html")
+    browser.run("return document.querySelector('.forest img').decode()")
+    shown = browser.run(
+        "const e = document.querySelector('.forest img');"
+        "return [e.getBoundingClientRect().right, e.clientWidth / e.naturalWidth]"
+    )
+    assert shown[0] <= 390
+    assert shown[1] > 0.9

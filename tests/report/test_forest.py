@@ -1,6 +1,7 @@
 """The forest plot puts every claim where its interval lies, beside the region that decided it."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from reproductions.harness.verdicts.claims import load_claims
 from reproductions.harness.verdicts.decisions import Decision
 from reproductions.harness.verdicts.record import Verdict
 from reproductions.harness.verdicts.statistics import increasing, less, within
-from reproductions.report.forest import REACH, Bar, bar_of, blocks, draw, place
+from reproductions.report.forest import NARROW, REACH, WIDE, Bar, Columns, bar_of, blocks, draw, place
 from reproductions.report.merge import Finding
 from reproductions.report.regions import region_of
 from reproductions.report.results import Evidence
@@ -82,6 +83,39 @@ def test_an_interval_of_another_sentence_has_no_region() -> None:
     found = finding(less([1.0, 1.1, 1.2], [3.0, 3.2, 3.1]))
     found.headline.verdict.interval = (0.5, 0.6)
     assert region_of(found.headline.verdict) is None
+
+
+def drawn(*findings: Finding) -> list[str]:
+    return re.findall(r"<text[^>]*>([^<]*)</text>", draw("A paper", findings))
+
+
+def test_what_is_printed_and_found_stands_beside_the_axis() -> None:
+    printed = finding(within([1.1, 1.2, 1.3], 0.5, 1.5), unit="s")
+    printed.headline.verdict.found = "1.2 s of 16% lost without priority, " + "and more, " * 50
+    texts = drawn(printed)
+    assert {"printed", "found", "1.0 s", "grey: where it has to lie (band: −1 to 1)"} <= set(texts)
+    lines = texts[texts.index("1.0 s") + 1 : -1]
+    assert len(lines) == 3
+    assert lines[0].startswith("1.2 s of 16% lost without priority, and more")
+    assert lines[-1].endswith("…")
+    table = finding(within([1.1, 1.2, 1.3], 0.5, 1.5), value={"PSGD": 0.33, "QSGD": 0.36}, band=None, unit="h")
+    assert "PSGD: 0.33, QSGD: 0.36 h" in drawn(table)
+
+
+def test_no_mark_covers_a_title() -> None:
+    (where, *_), _ = place(blocks([finding(within([1.0] * 3, 0, 2), band=None, source="Map of least squares")]))
+    first = float(re.findall(r'<rect class="v-reproduced" x="([\d.]+)"', draw("A paper", where.block.marks))[0])
+    assert first > 4 + 7 * len("Map of least squares")
+
+
+@pytest.mark.parametrize("columns", [WIDE, NARROW])
+def test_every_bar_lies_inside_of_its_picture(columns: Columns) -> None:
+    findings = [finding(within([1.1, 1.2, 1.3], 0.5, 1.5), source=f"Figure {i}", id=f"toy-{i}") for i in range(9)]
+    drawing = draw("A paper", findings, columns)
+    ends = [float(at) for at in re.findall(r'(?:cx|x)="(-?[\d.]+)"', drawing)]
+    assert min(ends) >= 0
+    assert max(ends) <= columns.width
+    assert ("found</text>" in drawing) == (columns is WIDE)
 
 
 def test_every_claim_has_one_mark_inside_of_the_picture() -> None:

@@ -61,6 +61,16 @@ def test_a_page_counts_links_and_shows_plots(results: Path, papers: Path, readme
     assert not (papers / "unbuilt" / "README.md").exists()
 
 
+def test_plots_stand_in_the_order_of_the_paper_and_others_are_folded(results: Path, papers: Path, readme: Path) -> None:
+    for name in ("bits", "figure1_drift", "figure1b", "figure1a"):
+        write_plot(results, "small", "paper0", name, "reproductions/paper0/test_figure1.py::test_plot")
+    assert pages(results, papers, readme) == 0
+    text = (papers / "paper0" / "README.md").read_text()
+    assert re.findall(r"!\[(\w+) at", text) == ["figure1a", "figure1b", "figure1_drift", "bits"]
+    folds = [f"<details>{fold}" for fold in text.split("<details>")[1:]]
+    assert [name for fold in folds for name in re.findall(r"!\[(\w+) at", fold)] == ["figure1_drift", "bits"]
+
+
 def test_the_baseline_is_evidence_beside_the_largest_scale(results: Path, papers: Path, readme: Path) -> None:
     rows = verdicts(papers, "smoke")
     write_verdicts(results / "baseline", "smoke", [replace(rows[0], verdict="trend", found="0.9", interval=None)])
@@ -82,6 +92,7 @@ def test_the_summary_of_the_readme_is_renewed_between_its_markers(results: Path,
     assert text.endswith(f"{END}\nafter\n")
     assert "old" not in text
     assert "| [Author & Other, “On paper0”](papers/paper0/README.md) | " in text
+    assert "![Every verdict of paper0](papers/paper0/verdicts.svg)" in text[text.index("<details>") :]
     assert pages(results, papers, readme, "--check") == 0
 
 

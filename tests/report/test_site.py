@@ -16,7 +16,7 @@ from tests.report.generated import SVG, verdicts, write_papers, write_plot, writ
 class Page(HTMLParser):
     """Ids, links and sources of a page; its tags have to be balanced."""
 
-    VOID = frozenset({"meta", "link", "input", "img", "wbr", "br"})
+    VOID = frozenset({"meta", "link", "input", "img", "wbr", "br", "source"})
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -97,6 +97,14 @@ def test_plots_stand_in_their_section_with_their_numbers(site: Path) -> None:
     assert 'href="figures/smoke/paper0/figure1.csv" download' in figure1
     assert "figures/smoke/paper0/sensitivity.svg" in text[text.index('id="section-other-plots"') :]
     assert (site / "figures/smoke/paper0/figure1.svg").read_text() == SVG
+
+
+def test_the_pictures_of_all_papers_are_on_the_first_page(site: Path) -> None:
+    text = (site / "index.html").read_text()
+    for paper in ("paper0", "paper1"):
+        assert f'<img src="figures/{paper}.svg"' in text
+        assert f'srcset="figures/{paper}-narrow.svg"' in text
+        assert (site / f"figures/{paper}-narrow.svg").exists()
 
 
 def test_what_makes_a_record_doubtful_is_said(tmp_path: Path, papers: Path) -> None:

@@ -103,6 +103,7 @@ function start() {
   if (!form) return;  // the history has nothing to filter
   const query = new URLSearchParams(location.search);
   for (const box of form.elements) if (box.name) box.checked = query.getAll(box.name).includes(box.value);
+  if (query.size) form.querySelector("details").open = true;
   form.hidden = false;
   form.addEventListener("change", () => apply(form));
   form.addEventListener("reset", () => setTimeout(() => apply(form)));
