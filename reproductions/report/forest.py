@@ -21,8 +21,9 @@ CAPTION = (
     "left to the right line, with a tick at what is printed; a bound is the right line, and zero the left one; of an "
     "order or a direction, the middle line is no difference, or the margin that is allowed, the right half what the "
     "paper says, and what was found is two units away. Of an erratum or misprint it is the corrected statement that "
-    "has to hold, unless the printed one is the interval that was kept: then it lies outside. A deviation from an "
-    "order lies left of the middle. Arrows lead out of the picture."
+    "has to hold. An interval that reaches out of its grey although its claim stands was not enough alone: it was "
+    "decided with the others of its figure by Holm's procedure. A deviation from an order lies left of the middle. "
+    "Arrows lead out of the picture."
 )
 Scale = Callable[[float], float]
 
@@ -157,7 +158,7 @@ def place(sections: Iterable[Block]) -> tuple[list[Placed], int]:
 
 
 def _shares_a_line(block: Block) -> bool:
-    return HEAD + MARK * len(block.marks) < LABEL - LETTER * len(_short(block.bars[0].finding)) - 8
+    return HEAD + MARK * len(block.marks) < LABEL - LETTER * len(block.bars[0].finding.short) - 8
 
 
 def x(value: float) -> float:
@@ -170,12 +171,8 @@ def draw(paper: str, findings: Iterable[Finding]) -> str:
     placed, height = place(blocks(findings))
     names = {"paper": paper, "placed": placed, "height": height, "reach": REACH, "caption": CAPTION}
     sizes = {"HEAD": HEAD, "MARK": MARK, "LABEL": LABEL, "LEFT": LEFT, "RIGHT": RIGHT, "WIDTH": WIDTH}
-    drawing = templates({"x": x, "short": _short, "said": _said, "plain": lambda text: text.replace(" ", "-")}, True)
+    drawing = templates({"x": x, "said": _said, "plain": lambda text: text.replace(" ", "-")}, True)
     return drawing.get_template("forest.svg").render(names | sizes, meanings=MEANINGS)
-
-
-def _short(finding: Finding) -> str:
-    return finding.claim.id.removeprefix(f"{finding.claim.paper}-")
 
 
 def _said(finding: Finding) -> str:
