@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+import yaml
 
 from reproductions.__main__ import main
 from reproductions.report.site import POLICY
@@ -97,6 +98,23 @@ def test_plots_stand_in_their_section_with_their_numbers(site: Path) -> None:
     assert 'href="figures/smoke/paper0/figure1.csv" download' in figure1
     assert "figures/smoke/paper0/sensitivity.svg" in text[text.index('id="section-other-plots"') :]
     assert (site / "figures/smoke/paper0/figure1.svg").read_text() == SVG
+
+
+def test_a_card_that_is_folded_has_its_name(site: Path) -> None:
+    assert '<span class="short">claim0 ·</span> <span class="where">scale smoke' in (site / "paper0.html").read_text()
+
+
+def test_a_plot_is_of_another_setting_only_if_a_claim_is_about_the_papers_own(tmp_path: Path) -> None:
+    papers = write_papers(tmp_path / "papers")
+    claims = papers / "paper0" / "claims.yaml"
+    document = yaml.safe_load(claims.read_text())
+    for claim in document["claims"]:
+        claim["scale"] = "any" if claim["source"].startswith("Figure 1") else "paper"
+    claims.write_text(yaml.dump(document))
+    results = write_results(tmp_path / "results", papers)
+    assert main(["site", str(results), "--papers", str(papers), "--to", str(tmp_path / "site")]) == 0
+    lines = re.findall(r"<summary>figure\d, .*</summary>", (tmp_path / "site" / "paper0.html").read_text())
+    assert ["not the paper's setting" in line for line in lines] == [False, True]
 
 
 def test_what_makes_a_record_doubtful_is_said(tmp_path: Path, papers: Path) -> None:
