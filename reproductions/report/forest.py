@@ -23,8 +23,9 @@ CAPTION = (
     "left to the right line, with a tick at what is printed; a bound is the right line, and zero the left one; of an "
     "order or a direction, the middle line is no difference, or the margin that is allowed, the right half what the "
     "paper says, and what was found is two units away. Of an erratum or misprint it is the corrected statement that "
-    "has to hold, unless the printed one is the interval that was kept: then it lies outside. A deviation from an "
-    "order lies left of the middle. Arrows lead out of the picture."
+    "has to hold. An interval that reaches out of its grey although its claim stands was not enough alone: it was "
+    "decided with the others of its figure by Holm's procedure. A deviation from an order lies left of the middle. "
+    "Arrows lead out of the picture."
 )
 Scale = Callable[[float], float]
 
@@ -203,7 +204,7 @@ def _width(block: Block) -> float:
 
 
 def _shares_a_line(block: Block, columns: Columns) -> bool:
-    return _width(block) < columns.label - LETTER * len(_short(block.bars[0].finding)) - 8
+    return _width(block) < columns.label - LETTER * len(block.bars[0].finding.short) - 8
 
 
 def x(value: float, columns: Columns = WIDE) -> float:
@@ -216,11 +217,7 @@ def draw(paper: str, findings: Iterable[Finding], columns: Columns = WIDE) -> st
     """Return the forest plot of a paper as SVG; it follows the colours of the system."""
     placed, height = place(blocks(findings), columns)
     names = {"paper": paper, "placed": placed, "height": height, "reach": REACH, "caption": CAPTION, "columns": columns}
-    filters: dict[str, Filter] = {"short": _short, "head": _head, "plain": lambda text: text.replace(" ", "-")}
+    filters: dict[str, Filter] = {"head": _head, "plain": lambda text: text.replace(" ", "-")}
     drawing = templates(filters | {"x": partial(x, columns=columns)}, True)
     sizes = {"TOP": TOP, "MARK": MARK, "LINE": LINE}
     return drawing.get_template("forest.svg").render(names | sizes, meanings=MEANINGS)
-
-
-def _short(finding: Finding) -> str:
-    return finding.claim.id.removeprefix(f"{finding.claim.paper}-")

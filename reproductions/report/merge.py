@@ -39,6 +39,11 @@ class Finding:
         return self.headline.verdict.verdict
 
     @property
+    def short(self) -> str:
+        """The id of the claim without its paper."""
+        return self.claim.id.removeprefix(f"{self.claim.paper}-")
+
+    @property
     def reduced(self) -> bool:
         """Whether the claim is about the paper's own setting and the headline of a smaller one."""
         return self.claim.scale == "paper" and self.headline.verdict.scale != "paper"

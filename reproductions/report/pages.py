@@ -18,7 +18,7 @@ from reproductions.report.papers import HERE, Paper
 from reproductions.report.render import Filter, cell, templates
 from reproductions.report.results import Evidence, Folder
 from reproductions.report.summary import HALVES, LEGEND, Summary, sentence, summarize, total
-from reproductions.report.views import page_of
+from reproductions.report.views import elsewhere, page_of
 from reproductions.report.vocabulary import EXPLAINED, MEANINGS
 
 LISTED = ("deviates",)  # verdicts whose claims are named at the head of a page
@@ -44,7 +44,8 @@ def pages(results: Results, root: Path) -> dict[Path, str]:
 
 def page(results: Results, row: Summary, folder: Path) -> str:
     """Return the page of a paper; links to plots are relative to the folder that it goes to."""
-    filters: dict[str, Filter] = {"cell": cell, "brief": brief, "why": why, "link": lambda path: relative(path, folder)}
+    filters: dict[str, Filter] = {"cell": cell, "brief": brief, "why": why, "elsewhere": elsewhere}
+    filters["link"] = lambda path: relative(path, folder)
     findings = results.of(row.paper.name)
     view = page_of(results, row.paper)
     return (
@@ -68,7 +69,7 @@ def brief(evidence: Evidence, claim: Claim) -> str:
     """Say in a line what was found, and on what; what is exact needs no scale."""
     v = evidence.verdict
     if v.verdict == "not run":
-        return v.reason
+        return f"nothing here can decide it: it would take {claim.needs}" if claim.needs else v.reason
     scale = "" if claim.scale == "any" and v.scale == SCALES[0] else f"scale {v.scale}"
     seeds = f"{v.seeds} seed{'s' * (v.seeds > 1)}" if v.seeds else ""
     facts = (scale, v.basis, "" if v.workload == v.basis else evidence.data, seeds)
@@ -83,7 +84,7 @@ def why(finding: Finding) -> str:
     if v.verdict == "misprint":
         return claim.misprint
     explained = v.verdict in EXPLAINED and v.verdict != "not run"  # whose reason is what was found
-    return v.reason.removeprefix("known: ") if explained else ""
+    return v.why if explained else ""
 
 
 # ------------------------------------------------------------------------------------------------------------- README

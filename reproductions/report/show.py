@@ -12,7 +12,7 @@ from reproductions.report.errors import ReportError
 from reproductions.report.merge import Finding, Results
 from reproductions.report.results import Evidence
 from reproductions.report.sections import place, section_of
-from reproductions.report.views import best, rerun
+from reproductions.report.views import best, cost, interval_name, rerun
 from reproductions.report.vocabulary import MEANINGS
 
 INDENT = 16
@@ -49,7 +49,9 @@ def _facts(results: Results, finding: Finding) -> Iterator[tuple[str, str]]:
     yield "tolerance", claim.tolerance
     yield "because", claim.reason
     yield "found", _found(finding.headline)
-    yield "why", v.reason.removeprefix("known: ")
+    tested = interval_name(finding) if v.interval else ""
+    yield "tested", tested.removeprefix("Interval").removeprefix(" of ").removeprefix(", which ")
+    yield "why", v.why
     yield "erratum", claim.erratum
     yield "misprint", claim.misprint
     yield "smaller scale", claim.reduced
@@ -60,6 +62,9 @@ def _facts(results: Results, finding: Finding) -> Iterator[tuple[str, str]]:
         if plot.paper == claim.paper and place(plot, results.of(plot.paper)) == section_of(claim.source):
             yield "drawn in", ", ".join(os.path.relpath(path) for path in plot.files.values())
     yield "decide again", rerun(finding)
+    yield "cost", cost(finding)
+    if claim.needs and finding.verdict == "not run":
+        yield "would take", f"{claim.needs}; nothing here can decide it"
 
 
 def _found(evidence: Evidence) -> str:

@@ -26,9 +26,9 @@ from reproductions.report.results import Plot
 from reproductions.report.sections import GROUPS
 from reproductions.report.standings import UNITS, heats
 from reproductions.report.summary import HALVES, LEGEND, sentence, summarize, total
-from reproductions.report.views import Page, best, data_of, interval_name, page_of, redraw, rerun
+from reproductions.report.views import Page, best, cost, data_of, elsewhere, interval_name, page_of, redraw, rerun
 
-_VIEWS: dict[str, Filter] = {"data_of": data_of, "interval_name": interval_name, "redraw": redraw, "rerun": rerun}
+_VIEWS: dict[str, Filter] = {view.__name__: view for view in (cost, data_of, elsewhere, interval_name, redraw, rerun)}
 # what a page may load; images come as data too, which style sheets use; sizes of figures are inline styles
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "

@@ -39,9 +39,10 @@ def as_csv(results: Results) -> str:
 
 def _csv_row(finding: Finding, evidence: Evidence) -> dict[str, object]:
     row = asdict(evidence.verdict)
-    low, high = row.pop("interval") or (None, None)
+    low, high = row.pop("interval") or (None, None)  # of the estimate, which may be another number than is found
     stated = {name: getattr(finding.claim, name) for name in STATEMENT}
-    row |= {"low": low, "high": high, "headline": evidence is finding.headline} | stated
+    row |= {"reason": evidence.verdict.why, "estimate_low": low, "estimate_high": high}
+    row |= {"headline": evidence is finding.headline} | stated
     return {name: f"'{value}" if is_formula(str(value)) else value for name, value in row.items()}
 
 
@@ -60,7 +61,7 @@ def _latex_row(finding: Finding) -> dict[str, str]:
     cells = {
         "source": f"{claim.paper}: {claim.source}",
         "reported": claim.reported,
-        "found": v.found_with_interval,
+        "found, and tested": v.found_with_interval,
         "tolerance": claim.tolerance,
         "data, scale": ", ".join(filter(None, (finding.headline.data, v.scale))),
         "verdict": MEANINGS[v.verdict].name,

@@ -11,7 +11,7 @@ from reproductions.harness.runs.provenance import CHECKOUT
 from reproductions.harness.runs.settings import SCALES, SEEDS
 from reproductions.report.merge import Finding, Results
 from reproductions.report.papers import HERE, Paper
-from reproductions.report.regions import region_of
+from reproductions.report.regions import sentence
 from reproductions.report.results import Plot
 from reproductions.report.sections import GROUPS, Section, function, module, natural, place, section_of
 
@@ -89,9 +89,8 @@ def best(plots: Iterable[Plot]) -> list[Plot]:
 
 
 def interval_name(finding: Finding) -> str:
-    """Say what the interval of a verdict decided."""
-    region = region_of(finding.headline.verdict)
-    return f"Interval, which {region.words}" if region else "Interval"
+    """Say what the interval of a verdict is of, and what it decided."""
+    return sentence(finding.claim, finding.headline.verdict)
 
 
 def _part(section: Section, findings: Sequence[Finding], plots: Iterable[tuple[Section | None, Plot]]) -> Part:
@@ -116,9 +115,25 @@ def data_of(plot: Plot, findings: Iterable[Finding]) -> str:
     return ", ".join(sorted(found - {""}))
 
 
+def elsewhere(plot: Plot, findings: Iterable[Finding]) -> bool:
+    """Whether a plot of claims about the paper's own setting was made in another one."""
+    return plot.scale != "paper" and any(finding.claim.scale == "paper" for finding in findings)
+
+
+def cost(finding: Finding) -> str:
+    """Say where the cost of a claim stands that was not run in the paper's own setting."""
+    waits = finding.verdict == "not run" and finding.claim.scale == "paper" and not finding.claim.needs
+    return "docs/costs.md" if waits and (HERE / finding.claim.paper).is_dir() else ""
+
+
 def rerun(finding: Finding) -> str:
-    """Return the command that decides a claim again, or the first time: then in the setting that can decide it."""
+    """Return the command that decides a claim again, or the first time: then in the setting that can decide it.
+
+    There is none for what nothing here can decide.
+    """
     claim, verdict = finding.claim, finding.headline.verdict
+    if claim.needs and finding.verdict == "not run":
+        return ""
     where = _where(claim.paper, module(verdict.test))
     scale = claim.scale if claim.scale == "paper" and finding.verdict == "not run" else verdict.scale
     embedded = scale == "smoke" or finding.headline.data in EMBEDDED

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from reproductions.__main__ import main
+from reproductions.harness.verdicts.claims import SCALES
 from reproductions.report.papers import load_papers
 from tests.harness.toy_session import ROOT
 from tests.report.browsing import WIDER, Browser, needed
@@ -29,23 +30,59 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+SUMMARY = """
+return Object.fromEntries([...document.querySelectorAll('[data-summary]')].map((row) => [row.dataset.summary,
+  [...row.querySelectorAll('td')].map((e) => Number(e.textContent))]))
+"""
+TOTAL = "return [...document.querySelectorAll('.total td')].map((e) => Number(e.textContent))"
+ANYWHERE = ("reproduced", "misprint", "erratum")
+UNDECIDED = ("not run", "crashed", "inconclusive")
+
+
 def test_the_numbers_of_the_summary_are_those_of_the_verdicts_file(browser: Browser, tmp_path: Path) -> None:
     papers = write_papers(tmp_path / "papers", claims=24)  # all of them about the paper's own setting
     results = write_results(tmp_path / "results", papers)
     assert main(["site", str(results), "--papers", str(papers), "--to", str(tmp_path / "site")]) == 0
     rows = json.loads((results / "smoke" / "verdicts.json").read_text())["claims"]
     browser.open(tmp_path / "site" / "index.html")
-    shown = browser.run(
-        "return Object.fromEntries([...document.querySelectorAll('[data-summary]')].map((row) => [row.dataset.summary,"
-        " [...row.querySelectorAll('td')].map((e) => Number(e.textContent))]))"
-    )
+    shown = browser.run(SUMMARY)
     for paper, numbers in shown.items():
         found = Counter(row["verdict"] for row in rows if row["paper"] == paper)
         trend, none = sum(found[name] for name in TREND), found["not run"]
         other = found.total() - trend - none - found["illustration"]
         assert numbers == [0, 0, 0, 0, 0, trend, other, none]
-    total = browser.run("return [...document.querySelectorAll('.total td')].map((e) => Number(e.textContent))")
-    assert total == [sum(column) for column in zip(*shown.values(), strict=True)]
+    assert browser.run(TOTAL) == [sum(column) for column in zip(*shown.values(), strict=True)]
+
+
+def test_the_numbers_of_the_summary_are_those_of_this_checkout(browser: Browser, kept: Path) -> None:
+    rows: dict[str, dict[str, str]] = {}  # verdicts by claim and scale, your own sessions before the baseline
+    for scale in SCALES:
+        for folder in (ROOT / "results" / "baseline", ROOT / "results"):
+            path = folder / scale / "verdicts.json"
+            for row in json.loads(path.read_text())["claims"] if path.exists() else []:
+                rows.setdefault(row["id"], {})[scale] = row["verdict"]
+    wanted = {}
+    for paper in (paper for paper in load_papers() if paper.claims):
+        counts = [0] * 8
+        for claim in paper.claims.values():
+            found = rows.get(claim.id, {})
+            decided = [scale for scale in SCALES if found.get(scale, "not run") not in UNDECIDED]
+            tried = [each for scale in SCALES if (each := found.get(scale, "not run")) != "not run"]
+            verdict = found[decided[-1]] if decided else tried[-1] if tried else "not run"
+            if claim.illustration:
+                continue
+            if claim.scale == "any":
+                counts[ANYWHERE.index(verdict) if verdict in ANYWHERE else 3] += 1
+            elif decided[-1:] == ["paper"]:
+                counts[4] += 1
+            else:
+                counts[5 if verdict in TREND else 7 if verdict == "not run" else 6] += 1
+        wanted[paper.name] = counts
+    browser.open(kept / "index.html")
+    shown = browser.run(SUMMARY)
+    assert shown == wanted
+    assert any(sum(numbers[:4]) for numbers in shown.values())
+    assert browser.run(TOTAL) == [sum(column) for column in zip(*shown.values(), strict=True)]
 
 
 @pytest.mark.parametrize("paper", PAPERS)

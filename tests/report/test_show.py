@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from reproductions.__main__ import main
+from reproductions.harness.verdicts.record import VERDICTS
 from tests.report.generated import write_papers, write_plot, write_results
 
 
@@ -31,7 +32,7 @@ def test_a_claim_is_shown_with_its_words_evidence_cause_and_command(
     for part in (
         "paper0-claim0: reproduced (holds within its tolerance", "“we choose", "where Figure 1; Sec 2",
         "tolerance +-0.1",
-        "found 1.47, baseline 1.5 [1.4, 1.55] (scale smoke, data digits, 3 seeds, commit aaaaaaaaaa, 2030-01-01)",
+        "found 1.47, baseline 1.5; tested: [1.4, 1.55] (scale smoke, data digits, 3 seeds, commit aaaaaaaaaa,",
         "smoke/paper0/figure1.svg",
         "decide again pytest reproductions/paper0/test_figure1.py -k paper0-claim0 --scale smoke --seeds 3",
     ):  # fmt: skip
@@ -49,6 +50,19 @@ def test_the_command_has_the_options_without_which_a_claim_is_not_run(
     results = write_results(tmp_path / "results", papers)
     _, out, _ = run(capsys, "show", "paper0-claim0", results, "--papers", papers)
     assert " ".join(out.split()).endswith("-k paper0-claim0 --scale smoke --seeds 3 --network real")
+
+
+def test_what_nothing_here_can_decide_has_no_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    papers = write_papers(tmp_path / "papers")
+    claims = papers / "paper0" / "claims.yaml"
+    document = yaml.safe_load(claims.read_text())
+    name = f"paper0-claim{VERDICTS.index('not run')}"
+    next(claim for claim in document["claims"] if claim["id"] == name)["needs"] = "a cluster for a year"
+    claims.write_text(yaml.dump(document))
+    results = write_results(tmp_path / "results", papers)
+    text = " ".join(run(capsys, "show", name, results, "--papers", papers)[1].split())
+    assert "a cluster for a year; nothing here can decide it" in text
+    assert "decide again" not in text
 
 
 def test_a_claim_that_is_not_there_is_one_sentence(

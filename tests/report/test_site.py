@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+import yaml
 
 from reproductions.__main__ import main
 from reproductions.report.site import POLICY
@@ -105,6 +106,23 @@ def test_the_pictures_of_all_papers_are_on_the_first_page(site: Path) -> None:
         assert f'<img src="figures/{paper}.svg"' in text
         assert f'srcset="figures/{paper}-narrow.svg"' in text
         assert (site / f"figures/{paper}-narrow.svg").exists()
+
+
+def test_a_card_that_is_folded_has_its_name(site: Path) -> None:
+    assert '<span class="short">claim0 ·</span> <span class="where">scale smoke' in (site / "paper0.html").read_text()
+
+
+def test_a_plot_is_of_another_setting_only_if_a_claim_is_about_the_papers_own(tmp_path: Path) -> None:
+    papers = write_papers(tmp_path / "papers")
+    claims = papers / "paper0" / "claims.yaml"
+    document = yaml.safe_load(claims.read_text())
+    for claim in document["claims"]:
+        claim["scale"] = "any" if claim["source"].startswith("Figure 1") else "paper"
+    claims.write_text(yaml.dump(document))
+    results = write_results(tmp_path / "results", papers)
+    assert main(["site", str(results), "--papers", str(papers), "--to", str(tmp_path / "site")]) == 0
+    lines = re.findall(r"<summary>figure\d, .*</summary>", (tmp_path / "site" / "paper0.html").read_text())
+    assert ["not the paper's setting" in line for line in lines] == [False, True]
 
 
 def test_what_makes_a_record_doubtful_is_said(tmp_path: Path, papers: Path) -> None:

@@ -37,7 +37,7 @@ def test_the_csv_has_every_field_of_every_verdict(results: Path, papers: Path, t
     assert len(rows) == 23
     assert [(row["scale"], row["headline"]) for row in rows[:2]] == [("small", "True"), ("smoke", "False")]
     assert rows[0]["quote"].startswith(r"we choose $\tau")
-    assert (rows[0]["low"], rows[0]["high"], rows[0]["seeds"]) == ("1.4", "1.55", "3")
+    assert (rows[0]["estimate_low"], rows[0]["estimate_high"], rows[0]["seeds"]) == ("1.4", "1.55", "3")
 
 
 def test_latex_is_escaped_and_has_a_row_a_claim(results: Path, papers: Path, tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_latex_is_escaped_and_has_a_row_a_claim(results: Path, papers: Path, tmp
     assert text.count("{") - text.count(r"\{") == text.count("}") - text.count(r"\}")
     assert text.count("\\begin{longtable}") == text.count("\\end{longtable}") == 1
     assert r"reproduced, with a misprint \\" in text
-    assert r"50 \% of a\_b \& more [1.4, 1.55]" in text
+    assert r"50 \% of a\_b \& more; tested: [1.4, 1.55]" in text
 
 
 def test_no_cell_is_computed_or_obeyed(

@@ -118,6 +118,10 @@ class Claim(_Value):
     """What a reduced scale tests in its place, as a sentence for the reader."""
     trend: Trend | None = None
     """The same as data."""
+    differences: tuple[str, ...] = ()
+    """What a - b is in its decision where `trend` does not say it: one text, or one for each difference, in order."""
+    needs: str = ""
+    """What it would take to decide it, where nothing in this suite can: no command is shown."""
     basis: Basis | None = None
     """What the verdict rests on, where the runs do not say it: nothing modelled is ever reproduced."""
     options: str = ""
@@ -142,7 +146,13 @@ class Claim(_Value):
     @property
     def reported(self) -> str:
         """What the paper reports, as a short text."""
-        text = self.metric if self.value is None else str(self.value)
+        match self.value:
+            case None:
+                text = self.metric
+            case dict():
+                text = ", ".join(f"{name} {value}" for name, value in self.value.items())
+            case _:
+                text = str(self.value)
         return f"{text} {self.unit}".strip()
 
     @property

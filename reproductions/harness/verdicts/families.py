@@ -14,6 +14,7 @@ from dataclasses import replace
 from reproductions.harness.verdicts.claims import Claim
 from reproductions.harness.verdicts.decisions import Decision
 from reproductions.harness.verdicts.power import holm
+from reproductions.harness.verdicts.record import stepped
 from reproductions.harness.verdicts.verdict import ALPHA, Decider
 
 
@@ -56,13 +57,13 @@ def _decided(group: list[Decider]) -> list[Decider]:
         if adjusted < ALPHA and decider.verdict.verdict == "inconclusive"
     ]
     for decider in found:
-        decider.settle(_stepped(decider.decision, tests))
+        decider.settle(_decided_by_holm(decider.decision, tests))
     return found
 
 
-def _stepped(decision: Decision | None, tests: int) -> Decision:
+def _decided_by_holm(decision: Decision | None, tests: int) -> Decision:
     assert decision is not None
     assert decision.p_holds is not None
     assert decision.p_fails is not None
-    sentence = f"{decision.explanation}; decided by Holm's procedure over {tests} claims"
+    sentence = stepped(decision.explanation, tests)
     return replace(decision, outcome="holds" if decision.p_holds < decision.p_fails else "fails", explanation=sentence)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, get_args
@@ -26,6 +27,9 @@ VERDICTS = (
     "illustration",
     "crashed",
 )
+NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.(?P<decimals>\d+))?(?:e[-+]?\d+)?")
+HOLM = "decided with the others of its figure or table by Holm's procedure"
+OLDER = re.compile(r"; decided by Holm's procedure over (\d+) claims")  # what records of older sessions say
 BASES: tuple[str, ...] = get_args(Basis)
 
 
@@ -77,11 +81,42 @@ class Verdict:
 
     @property
     def found_with_interval(self) -> str:
-        """What was found, with the interval that decided it."""
+        """What was found, with the interval that decided it; after its own number, if that is not the one found."""
         if self.interval is None:
             return self.found
         low, high = self.interval
-        return f"{self.found} [{low:.3g}, {high:.3g}]".strip()
+        if not self.found or self._found_estimate:
+            return f"{self.found} [{low:.3g}, {high:.3g}]".strip()
+        number = "" if self.estimate is None else f"{self.estimate:.3g} "
+        return f"{self.found}; tested: {number}[{low:.3g}, {high:.3g}]"
+
+    @property
+    def _found_estimate(self) -> bool:
+        """Whether the only number of what was found is the estimate, to the digits that are there."""
+        numbers = list(NUMBER.finditer(self.found))
+        if self.estimate is None or len(numbers) != 1:
+            return False
+        unit = 10.0 ** -len(numbers[0]["decimals"] or "")
+        return "e" not in numbers[0][0] and abs(float(numbers[0][0]) - self.estimate) <= unit / 2 * (1 + 1e-9)
+
+    @property
+    def by_holm(self) -> bool:
+        """Whether the interval alone was not enough, and Holm's procedure decided."""
+        return HOLM in self.reason or OLDER.search(self.reason) is not None
+
+    @property
+    def why(self) -> str:
+        """The reason in the words of a report."""
+        text = self.reason.removeprefix("known: ")
+        older = OLDER.search(text)
+        return stepped(OLDER.sub("", text), int(older[1])) if older else text
+
+
+def stepped(reason: str, tests: int) -> str:
+    """Say that Holm's procedure decided, in place of how many more seeds would have decided alone."""
+    words = f"alone not enough: {HOLM} over {tests} claims"
+    text, replaced = re.subn(r"(\d+|no number of) \w+ would decide", words, reason, count=1)
+    return (text if replaced else f"{reason}; {words}").replace(": inconclusive, ", ": inconclusive alone, ", 1)
 
 
 def open_verdict(claim: Claim, scale: str, test: str) -> Verdict:

@@ -148,6 +148,12 @@ class Decider:
         self.verdict.verdict, self.verdict.reason = "not run", reason
         pytest.skip(reason)
 
+    def undecidable(self) -> None:
+        """Say that nothing in this suite can decide the claim; what it would take stands in the claims file."""
+        if not self.claim.needs:
+            raise ValueError(f"{self.claim.id} does not say in its claims file what it needs")
+        self.not_run(f"nothing here can decide it: it would take {self.claim.needs}")
+
     def settle(self, decision: Decision) -> None:
         """Write the word for a decision, and why, into the record."""
         row, self.decision = self.verdict, decision

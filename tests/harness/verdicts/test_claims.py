@@ -10,6 +10,7 @@ import yaml
 
 from reproductions.harness.verdicts.claims import Claim, ClaimsError, find_claims, load_claims
 from reproductions.harness.verdicts.schema import SCHEMA_FILE, schema
+from tests.harness.toy_session import TOY
 
 ROOT = Path(__file__).parents[3]
 FILES = sorted((ROOT / "reproductions").glob("*/claims.yaml"))
@@ -172,3 +173,9 @@ def test_a_sentence_that_names_another_number_is_found(tmp_path: Path) -> None:
     assert unsaid(load(tmp_path, band=0.015, **told)) == ["0.015 is not in tolerance"]
     wrong = told | {"trend": {"at_most_above": "baseline", "share": 0.2}}
     assert unsaid(load(tmp_path, band=0.01, **wrong)) == ["0.2 is not in reduced"]
+
+
+def test_several_printed_numbers_are_written_as_a_reader_would() -> None:
+    claim = load_claims(TOY / "claims.yaml")["toy-number"]
+    several = claim.model_copy(update={"value": {"N": -0.5, "M": 1}, "unit": "%"})
+    assert several.reported == "N -0.5, M 1 %"

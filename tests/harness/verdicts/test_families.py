@@ -53,7 +53,11 @@ def test_the_level_that_decided_claims_leave_is_spent() -> None:
     assert [each.claim.id for each in changed] == ["claim2", "claim3"]
     assert [each.verdict.verdict for each in deciders] == ["trend"] * 4
     assert (multipletests(p, method="holm")[1] < 0.05).all()
-    assert "decided by Holm's procedure over 4 claims" in changed[0].verdict.reason
+    for each in changed:
+        assert "alone not enough: decided with the others of its figure" in each.verdict.reason
+        assert "over 4 claims" in each.verdict.reason
+        assert "would decide" not in each.verdict.reason
+        assert each.verdict.why == each.verdict.reason
 
 
 def test_claims_that_were_not_tested_count() -> None:

@@ -40,5 +40,5 @@ def test_columns_come_and_cells_grow_with_the_width() -> None:
 
 def test_the_interval_stands_beside_what_was_found() -> None:
     claim, row = found()[0]
-    line = table([(claim, replace(row, found="1.5", interval=(1.25, 1.75)))], 80)[1]
+    line = table([(claim, replace(row, found="1.5", interval=(1.25, 1.75), estimate=1.5))], 80)[1]
     assert "  1.5 [1.25, 1.75]  " in line
