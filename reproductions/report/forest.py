@@ -185,7 +185,7 @@ def _row(y: float, block: Block, bar: Bar, columns: Columns) -> Placed:
     if not columns.found:
         return Placed(0, y, block, bar)
     claim, found = bar.finding.claim, bar.finding.headline.verdict.found
-    printed = "" if claim.value is None else claim.reported.translate({ord(mark): "" for mark in "{}'"})
+    printed = "" if claim.value is None else claim.reported
     sizes = (columns.found - columns.printed - 8, columns.width - columns.found)
     return Placed(0, y, block, bar, *(_wrapped(text, size) for text, size in zip((printed, found), sizes, strict=True)))
 

@@ -99,7 +99,7 @@ def test_what_is_printed_and_found_stands_beside_the_axis() -> None:
     assert lines[0].startswith("1.2 s of 16% lost without priority, and more")
     assert lines[-1].endswith("…")
     table = finding(within([1.1, 1.2, 1.3], 0.5, 1.5), value={"PSGD": 0.33, "QSGD": 0.36}, band=None, unit="h")
-    assert "PSGD: 0.33, QSGD: 0.36 h" in drawn(table)
+    assert "PSGD 0.33, QSGD 0.36 h" in drawn(table)
 
 
 def test_no_mark_covers_a_title() -> None:
