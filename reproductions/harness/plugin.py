@@ -23,7 +23,7 @@ from reproductions.harness.runs.provenance import REPOSITORY
 from reproductions.harness.runs.runner import NetworkError, Runner
 from reproductions.harness.runs.settings import Settings
 from reproductions.harness.runs.store import Run
-from reproductions.harness.session import SESSION, Grid, LaunchFailed, NotRun, Refused, Session
+from reproductions.harness.session import SESSION, Grid, LaunchFailed, Refused, Session
 from reproductions.harness.terminal import Forecast, ProgressLine, wrapped
 from reproductions.harness.verdicts import families
 from reproductions.harness.verdicts.claims import Claim, ClaimsError, find_claims, of_folder
@@ -222,7 +222,7 @@ def _made(session: Session, experiments: Sequence[Experiment]) -> list[Run[Exper
     try:
         made = session.runner.run(experiments)
     except (_data_error(), NetworkError, OutOfTime) as error:
-        raise NotRun(str(error)) from None
+        pytest.skip(str(error))
     except DoesNotFit as error:
         raise Refused(str(error)) from None
     except RanksFailed as error:
