@@ -23,7 +23,7 @@ from reproductions.harness.runs.experiment import Experiment
 from reproductions.harness.runs.labelled import Runs
 from reproductions.harness.runs.own import Own
 from reproductions.harness.session import Grid, Session
-from reproductions.harness.terminal import Forecast
+from reproductions.harness.terminal import Forecast, wrapped
 from reproductions.harness.verdicts.record import Verdict, open_verdict
 from reproductions.harness.verdicts.verdict import Decider
 
@@ -70,9 +70,10 @@ class Beside:
                 "select a figure whose experiments have one as their field `algorithm`, such as -k 'rps and figure4b'"
             )
 
-    def pytest_report_collectionfinish(self) -> list[str]:
+    def pytest_report_collectionfinish(self, config: pytest.Config) -> list[str]:
         """Say how many runs there are to make."""
-        return [f"{self.own.spec}: {Forecast(self.session.runner).module(self._all())}"] if self.modules else []
+        line = f"{self.own.spec}: {Forecast(self.session.runner).module(self._all())}"
+        return wrapped(config, [line] if self.modules else [])
 
     @pytest.hookimpl(wrapper=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Iterator[None]:

@@ -170,7 +170,13 @@ OPTIONS = (
         choices=("float32", "tf32", "bfloat16"),
     ),
     Option("streams", "replicas whose gradients a GPU computes side by side", _count, "4", metavar="N"),
-    Option("data", "folder with cifar10/, atis/ and libsvm/", _data, "embedded data only", metavar="DIR"),
+    Option(
+        "data",
+        "folder with cifar10/ or cifar-10-batches-py/, atis/, libsvm/, imagenet/",
+        _data,
+        "embedded data only",
+        metavar="DIR",
+    ),
     Option(
         "seeds",
         "random seeds of each experiment",

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from reproductions.harness.session import SESSION
+from reproductions.harness.terminal import wrapped
 from reproductions.harness.verdicts import families, plans
 from reproductions.harness.verdicts.claims import Claim, find_claims, load_claims
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
-    """Say how many seeds are planned, and why."""
-    return [f"{name.rpartition('.')[2]}: {plan.sentence}" for name, plan in config.stash[SESSION].plans.items()]
+def pytest_report_collectionfinish(config: pytest.Config, items: Sequence[pytest.Item]) -> list[str]:
+    """Say how many seeds are planned for the modules that are left, and why."""
+    plans = config.stash[SESSION].plans
+    modules = filter(None, dict.fromkeys(item.getparent(pytest.Module) for item in items))
+    planned = {f"{each.path.parent.name}/{each.path.stem}": plans.get(each.obj.__name__) for each in modules}
+    return wrapped(config, (f"{place}: {plan.sentence}" for place, plan in planned.items() if plan))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Plan the seeds of each module from the pilots of its claims, also of those that ``-k`` deselects."""
+    """Plan the seeds of each module from the pilots of its claims, before ``-k`` deselects some of them."""
     session = config.stash[SESSION]
     if not session.settings.planned:
         return

@@ -23,8 +23,8 @@ from reproductions.harness.runs.provenance import REPOSITORY
 from reproductions.harness.runs.runner import NetworkError, Runner
 from reproductions.harness.runs.settings import Settings
 from reproductions.harness.runs.store import Run
-from reproductions.harness.session import SESSION, Grid, LaunchFailed, NotRun, Refused, Session
-from reproductions.harness.terminal import Forecast, ProgressLine
+from reproductions.harness.session import SESSION, Grid, LaunchFailed, Refused, Session
+from reproductions.harness.terminal import Forecast, ProgressLine, wrapped
 from reproductions.harness.verdicts import families
 from reproductions.harness.verdicts.claims import Claim, ClaimsError, find_claims, of_folder
 from reproductions.harness.verdicts.record import Verdict, open_verdict
@@ -62,7 +62,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Beside(session, settings.algorithm, partial(_made, session), _data_error))
 
 
-def pytest_report_header(config: pytest.Config) -> str:
+def pytest_report_header(config: pytest.Config) -> list[str]:
     """Say at which scale the session runs, and on what."""
     session = config.stash[SESSION]
     s = session.settings
@@ -71,7 +71,7 @@ def pytest_report_header(config: pytest.Config) -> str:
     on = f"ranks {ranks}, device {s.device}, {s.precision}, network {s.network}"
     limit = f", time limit {deadline}" if (deadline := session.runner.deadline).limited else ""
     seeds = f"{s.seeds} where none are planned" if s.planned else s.seeds
-    return f"reproductions: scale {s.scale}, seeds {seeds}, {on}, data {data}{limit}"
+    return wrapped(config, [f"reproductions: scale {s.scale}, seeds {seeds}, {on}, data {data}{limit}"])
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -109,7 +109,7 @@ def pytest_report_collectionfinish(config: pytest.Config, items: Sequence[pytest
             session.runner.upcoming += experiments if session.settings.scale == "smoke" else []
         except _data_error() as error:
             lines.append(f"{module.path.parent.name}/{module.path.stem}: not run, {error}")
-    return [*lines, plan.total()] if lines else []
+    return wrapped(config, [*lines, plan.total()] if lines else [])
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
@@ -222,7 +222,7 @@ def _made(session: Session, experiments: Sequence[Experiment]) -> list[Run[Exper
     try:
         made = session.runner.run(experiments)
     except (_data_error(), NetworkError, OutOfTime) as error:
-        raise NotRun(str(error)) from None
+        pytest.skip(str(error))
     except DoesNotFit as error:
         raise Refused(str(error)) from None
     except RanksFailed as error:

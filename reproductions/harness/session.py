@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from _pytest.outcomes import Failed, Skipped  # pytest.skip.Exception and pytest.fail.Exception, as types
+from _pytest.outcomes import Failed  # pytest.fail.Exception, as a type
 
 from reproductions.harness.runs.experiment import Experiment
 from reproductions.harness.runs.labelled import Label
@@ -90,10 +90,6 @@ SESSION = pytest.StashKey[Session]()
 def plans_only(config: pytest.Config) -> bool:
     """Whether the options of pytest say that no test is run."""
     return any(config.getoption(name, False) for name in ("collectonly", "setupplan", "setuponly"))
-
-
-class NotRun(Skipped):
-    """A test whose data, network or time are not here."""
 
 
 class LaunchFailed(Failed):

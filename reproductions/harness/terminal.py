@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import pytest
@@ -18,6 +19,13 @@ START = 6.0  # seconds until the ranks of a launch begin
 
 # control sequences of a terminal: make room below and come back, remember the place, erase to the end of the line
 BELOW, SAVE, DOWN, ERASE, RESTORE = "\033D\033M", "\0337", "\033[1B\r", "\033[K", "\0338"
+
+
+def wrapped(config: pytest.Config, lines: Iterable[str]) -> list[str]:
+    """Break lines that are wider than the terminal."""
+    width = config.get_terminal_writer().fullwidth
+    options: dict[str, Any] = {"subsequent_indent": "  ", "break_long_words": False, "break_on_hyphens": False}
+    return [part for line in lines for part in textwrap.wrap(line, width, **options)]
 
 
 class Forecast:

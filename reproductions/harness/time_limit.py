@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from reproductions.harness.runs.deadline import OutOfTime
-from reproductions.harness.session import SESSION, NotRun
+from reproductions.harness.session import SESSION
 
 GOES_ON = 75  # EX_TEMPFAIL of sysexits.h: the time limit was reached, nothing failed, the same command goes on
 
@@ -20,7 +20,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         if tally.deadline.left < 0:
             tally.check()
     except OutOfTime as error:
-        raise NotRun(str(error)) from None
+        pytest.skip(str(error))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

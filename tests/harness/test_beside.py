@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from algorithms.rps.averaging import ModelAveraging
-from reproductions.harness.beside import Beside
+from reproductions.harness.beside import Beside, _why
 from reproductions.harness.runs.own import Own
 from reproductions.harness.runs.runner import Runner
 from reproductions.harness.runs.settings import Settings
@@ -146,6 +146,14 @@ def test_a_selection_without_a_place_for_it_ends_at_once(request: pytest.Fixture
     beside.pytest_collection_modifyitems([])  # nothing was selected: pytest says so
     with pytest.raises(pytest.UsageError, match=r"^--algorithm is 'mine:Mine', but no selected test runs an algorithm"):
         beside.pytest_collection_modifyitems([request.node])
+
+
+def test_a_test_that_insists_on_the_papers_algorithm_says_so() -> None:
+    """Such as that of a bound, which asserts ``isinstance``; other errors are named."""
+    with pytest.raises(AssertionError) as asserted:
+        assert isinstance(object(), ModelAveraging)
+    assert _why(asserted.value) == "its test takes no algorithms but those of its paper"
+    assert _why(ValueError("no\n  number")) == "ValueError: no number"
 
 
 @pytest.mark.slow

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from reproductions.harness.options import FLAGS, OPTIONS
+from reproductions.harness.options import DATA_FOLDERS, FLAGS, OPTIONS
 from reproductions.harness.runs.settings import Settings
-from tests.harness.toy_session import Session
+from tests.harness.toy_session import ROOT, Session
 
 
 @pytest.mark.parametrize(
@@ -63,6 +63,12 @@ def test_help_shows_choices_and_defaults(session: Session) -> None:
     assert "--scale={smoke,small,paper}" in text
     assert "(default: auto: planned by pilots, else 8 at smoke, 3 elsewhere)" in text
     assert "'srun -n {ranks}' (default: mpiexec of Open MPI)" in text
+
+
+def test_help_and_readme_name_the_same_folders_of_data() -> None:
+    (row,) = re.findall(r"^\| `--data` \|.*", (ROOT / "README.md").read_text(), re.MULTILINE)
+    for text in (row, next(option.help for option in OPTIONS if option.name == "data")):
+        assert {name for name in DATA_FOLDERS if f"{name}/" in text} == set(DATA_FOLDERS)
 
 
 def test_cuda_without_a_device_is_refused(session: Session) -> None:

@@ -17,6 +17,26 @@ def test_number(claim):
     claim.not_run("needs a bigger toy")
 """
 
+MISSING = """
+from reproductions.harness.plugin import decides
+from reproductions.workloads.base import DataError
+
+def experiments(settings):
+    return {}
+
+def refuse(*_):
+    raise DataError("the toys were not found")
+
+@decides("toy-number", "toy-order")
+def test_number(claim, run, monkeypatch):
+    monkeypatch.setattr("reproductions.harness.runs.runner.Runner.run", refuse)
+    run([])
+
+def test_drawing(run, monkeypatch):
+    monkeypatch.setattr("reproductions.harness.runs.runner.Runner.run", refuse)
+    run([])
+"""
+
 
 @pytest.fixture
 def session(tmp_path: Path) -> Session:
@@ -40,6 +60,15 @@ def test_the_reason_of_a_skip_names_the_claim_once(session: Session) -> None:
     assert re.findall(r"SKIPPED.*", printed) == [next(line for line in printed.splitlines() if "SKIPPED" in line)]
     assert "toy-number: needs a bigger toy" in printed
     assert session.verdicts()["toy-number"]["reason"] == "needs a bigger toy"
+
+
+def test_without_data_each_skip_names_its_claim_and_no_class(session: Session) -> None:
+    session.write_test(MISSING, claims="toy-number toy-order")
+    printed = session.run("-rs", str(session.paper)).stdout
+    reasons = re.findall(r"SKIPPED \[1\] \S+:\d+: (.*)", printed)
+    why = "the toys were not found"
+    assert reasons == [f"toy-number: {why}", f"toy-order: {why}", why]
+    assert {row["reason"] for row in session.verdicts().values()} == {why}
 
 
 def test_every_option_says_its_default(session: Session) -> None:

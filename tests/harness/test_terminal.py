@@ -15,7 +15,7 @@ from reproductions.harness.runs.context import Context
 from reproductions.harness.runs.experiment import Experiment, Placement
 from reproductions.harness.runs.runner import Runner
 from reproductions.harness.runs.settings import Settings
-from reproductions.harness.terminal import Forecast, ProgressLine
+from reproductions.harness.terminal import Forecast, ProgressLine, wrapped
 
 COLUMNS, LINES = 40, 4
 OWN = "reproductions/toy/test_toy.py ."
@@ -37,6 +37,9 @@ class Terminal:
 
     @property
     def _tw(self) -> Terminal:
+        return self
+
+    def get_terminal_writer(self) -> Terminal:
         return self
 
     def get_plugin(self, name: str) -> Terminal:
@@ -99,6 +102,14 @@ def test_elsewhere_progress_is_lines(capsys: pytest.CaptureFixture[str]) -> None
     terminal = Terminal(isatty=False)
     progress(terminal, capsys, "run 1 of 5", "")
     assert terminal.text == "\nrun 1 of 5\n"
+
+
+def test_what_a_session_says_of_itself_fits_the_terminal(terminal: Terminal) -> None:
+    path = "/a/path/of/more/than/forty/columns/that-stays-whole"
+    lines = ["reproductions: scale smoke, seeds 8, ranks automatic", "short", f"data {path}"]
+    assert wrapped(terminal, lines) == [  # type: ignore[arg-type]
+        "reproductions: scale smoke, seeds 8,", "  ranks automatic", "short", "data", f"  {path}",
+    ]  # fmt: skip
 
 
 @dataclass(frozen=True)
