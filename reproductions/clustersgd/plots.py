@@ -65,13 +65,15 @@ def draw_rounds(runs: Runs[Agreement], figures: FigureFolder) -> None:
     rows: list[tuple[str, str, int, float]] = []
     for axis, (name, rule) in zip(axes, RULES.items(), strict=True):
         most, against_all = 1, of_rule(runs, 3, name)
-        for adversary, colour, style in zip(
-            agreements.STRATEGIES, COLOURS[1:], ("o-", "s-", "v--", "x:", "^-"), strict=False
+        # some lie on each other: thinner and thinner, so that all can be seen
+        for adversary, colour, marker, width in zip(
+            agreements.STRATEGIES, COLOURS[1:], "osvx^", (6, 5, 3.5, 2, 1), strict=False
         ):
             against = against_all.where(partial(_ends_with, adversary))
             sizes = np.array([[1.0, *run.series("diameter")] for run in against.all]).max(axis=0)
             most = len(sizes) - 1
-            axis.semilogy(np.where(sizes > 1e-12, sizes, np.nan), style, ms=4, color=colour, label=adversary)
+            shown = np.where(sizes > 1e-12, sizes, np.nan)
+            axis.semilogy(shown, marker=marker, ms=3 + width, lw=width, color=colour, label=adversary)
             rows += [(name, adversary, r, float(size)) for r, size in enumerate(sizes)]
         attained = agreements.worst_clustered(rule).contraction
         axis.semilogy([0, 1], [1.0, attained], "k:D", ms=4, label="worst execution of one round")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 FACTORS = np.geomspace(1, 32, 121)
 WORST = 10.0  # ratio from which on a cell has the darkest colour
 STYLES = ("-", "--", ":")
+MARKERS = "osD^vPXp*hd<>"
 WORDS = {"seconds_to_target": "time", "bytes_to_target": "bytes", "steps_to_target": "gradients"}
 TIME, SENT = "seconds_to_target", "bytes_to_target"
 
@@ -53,9 +55,8 @@ def draw_map(runs: Runs[Race], figures: FigureFolder, name: str) -> None:
     axis.set(
         xlabel="condition", ylabel="contestant", title=_title(runs, "modelled time to the target over that of the best")
     )
-    figure.text(
-        0.01, 0.01, "bold: the best, or not told from it at 95 %; never: some seed did not get there", fontsize=7
-    )
+    words = "bold: the best, or not told from it at 95 %; never: some seed did not get there"
+    figure.text(0.01, -0.01, words, va="top", fontsize=7)  # below everything: the picture grows by it
     figures.save(name, figure, tables(frame))
 
 
@@ -119,24 +120,30 @@ def draw_fronts(runs: Runs[Race], figures: FigureFolder, name: str, conditions: 
     means = frame.groupby(["condition", "contestant"], sort=False)[[TIME, SENT]].mean().reset_index()
     figure, axes = panels(len(conditions), width=3.6, height=3.6)
     fronts = front(frame[frame[SENT] > 0])  # who sends nothing is no point of these axes
+    who = list(dict.fromkeys(fronts[fronts["condition"].isin(conditions)]["contestant"]))
     for axis, condition in zip(axes, conditions, strict=True):
-        _draw_front(axis, means[means["condition"] == condition], fronts[fronts["condition"] == condition])
+        _draw_front(axis, means[means["condition"] == condition], fronts[fronts["condition"] == condition], who)
         axis.set(title=condition, xlabel=MEASURES[TIME], ylabel="MB sent a worker to the target")
+    axes[-1].legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.01, 1))
     figure.suptitle(_title(runs, "time against traffic"))
     kept = pd.MultiIndex.from_frame(fronts[["condition", "contestant"]])
     means["front"] = pd.MultiIndex.from_frame(means[["condition", "contestant"]]).isin(kept)
     figures.save(name, figure, means)
 
 
-def _draw_front(axis: Axes, means: pd.DataFrame, best: pd.DataFrame) -> None:
-    from matplotlib.ticker import NullFormatter
+def _draw_front(axis: Axes, means: pd.DataFrame, best: pd.DataFrame, who: Sequence[str]) -> None:
+    """Draw one condition; `who` are those with a marker, the same in all panels: their names would hide each other."""
+    from matplotlib.ticker import LogLocator, NullFormatter
 
-    there = means[np.isfinite(means[TIME]) & (means[SENT] > 0)]
-    axis.plot(there[TIME], there[SENT] / 1e6, "o", ms=4, color=COLOURS[0], alpha=0.5)
-    axis.step(best[TIME], best[SENT] / 1e6, "k", where="post", lw=1)
-    for row in best.itertuples():
-        axis.annotate(str(row.contestant), (row[3], row[4] / 1e6), (3, 4), textcoords="offset points", fontsize=6)
+    there = means[np.isfinite(means[TIME]) & (means[SENT] > 0) & ~means["contestant"].isin(best["contestant"])]
+    axis.plot(there[TIME], there[SENT] / 1e6, "o", ms=4, color="grey", alpha=0.5, label="beaten in both by another")
+    axis.step(best[TIME], best[SENT] / 1e6, "k", where="post", lw=1, label="beaten in both by none")
+    for k, name in enumerate(who):
+        mine, style = best[best["contestant"] == name], MARKERS[k % len(MARKERS)]
+        axis.plot(mine[TIME], mine[SENT] / 1e6, style, ms=7, mfc="none", color=COLOURS[k % len(COLOURS)], label=name)
     axis.set(xscale="log", yscale="log")
+    low, high = axis.get_xlim()
+    axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high < 50 * low else (1.0,)))
     axis.xaxis.set_major_formatter("{x:g}")
     axis.xaxis.set_minor_formatter(NullFormatter())
 

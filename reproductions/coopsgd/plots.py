@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MODEL = "VGG-16"
 TITLES = {
     LOSS: "training loss of the average",
-    OWN: "training loss of the workers' own models",
+    OWN: "training loss\nof the workers' own models",
     "mean_test_accuracy": "test accuracy of the average",
     "discrepancy": "mean |x_i - z|^2",
     "consensus": "mean |x_i - mean|^2",

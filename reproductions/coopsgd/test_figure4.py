@@ -87,8 +87,10 @@ def test_figure4(settings: Settings, runs: Runs[Training], figures: FigureFolder
         axis.set_title(f"({letter})")
         if frame.empty:  # an algorithm of one's own that has no auxiliary variable
             continue
-        panel(axis, frame, "alpha = " + frame["alpha"].map("{:g}".format))
         converging = frame.loc[frame["alpha"] < LIMIT, "value"]
-        axis.set(ylim=(0.8 * converging.min(), 2 * converging.max()))
+        top = 2 * converging.max()
+        outside = frame.groupby("alpha")["value"].transform("min") > top
+        panel(axis, frame, "alpha = " + frame["alpha"].map("{:g}".format) + outside.map({True: ", above", False: ""}))
+        axis.set(ylim=(0.8 * converging.min(), top))
     figure.suptitle(f"EASGD, {M} workers, {name_of(settings, MODEL, runs.all)}")
     figures.save("figure4ab", figure, pd.concat(frames))

@@ -101,7 +101,7 @@ def test_figure4c(
     figure, (left, right) = panels(2, width=5.2, height=3.6)
     losses = _against_time(trained.curves("mean_train_loss"), runs)
     draw(left, losses.assign(step=losses["time"], label=losses["execution"]))
-    left.set(xlabel="time (measured seconds of an iteration, compute emulated) / compute", ylabel="training loss")
+    left.set(xlabel="measured time / emulated compute of an epoch", ylabel="training loss")
     left.set_title(f"{NODES} workers, {name_of(settings, MODEL, trained.all)}")
     left.legend(fontsize=7)
     lines = simulated() | {"constant, full-duplex exchange": by_the_ledger()}

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
+import torch
 
 from algorithms.coopsgd.cooperative import CooperativeSGD
 from algorithms.topology import check_mixing, zeta
 from reproductions.coopsgd.timeline import BLOCKING_HIERARCHY, HIERARCHY, Timeline, timeline
 from reproductions.coopsgd.timeline_chart import chart, concurrency, same_models
-from reproductions.paper import Decider, Decision, FigureFolder, Runs, Settings, all_of, decides, exactly, less
+from reproductions.experiments.patterns import draw_nodes, messages, row
+from reproductions.paper import (
+    COLOURS,
+    Decider,
+    Decision,
+    FigureFolder,
+    Runs,
+    Settings,
+    all_of,
+    decides,
+    exactly,
+    less,
+    panels,
+)
 
 GROUPS = ((0, 1, 4), (2, 3, 5))  # workers and auxiliary variable
 BETWEEN = {(4, 5), (5, 4)}
@@ -29,6 +44,19 @@ def test_hierarchy(claim: Decider, runs: Runs[Timeline], figures: FigureFolder) 
     decision = all_of(_structure(algorithm), _messages(runs), majority, same_models(runs["blocking"], runs["beside"]))
     text = f"zeta = {zeta(algorithm.W):.3f}; {np.mean(shares):.0%} of the workers compute"
     claim.decide(decision, text, runs=runs.only("beside"))
+
+
+def test_figure6a(figures: FigureFolder) -> None:
+    """Draw who sends to whom in an average, as the ledger of a real one has it."""
+    names, x = ["x1", "x2", "x3", "x4", "z1", "z2"], torch.zeros(6, 8)
+    steps = messages(6, lambda world: world.mix(x, BLOCKING_HIERARCHY.W))
+    pairs = {pair for step in steps for pair in step}
+    figure, (axis,) = panels(1, width=3.6, height=3.0)
+    style = {"color": COLOURS[0], "lw": 1.2, "connectionstyle": "arc3,rad=0.12"}
+    draw_nodes(axis, dict(zip(names, [*row(4, 0.0), *row(2, 1.6)], strict=True)), {"messages": (pairs, style)})
+    axis.set_title("two groups of two workers, with auxiliary variables")
+    rows = [(names[i], names[j]) for i, j in sorted(pairs)]
+    figures.save("figure6a", figure, pd.DataFrame(rows, columns=["sender", "receiver"]))
 
 
 def _structure(algorithm: CooperativeSGD) -> Decision:

@@ -109,7 +109,9 @@ def test_figure7(settings: Settings, runs: Runs[Training], figures: FigureFolder
         frame = tidy(runs.only(*PASGD[size], RING[size], LONG[size]), metric, _parameters).assign(panel=letter)
         usual = frame[frame["length"] == 1]
         panel(axis, usual, _names(usual), "time", log=metric == LOSS)
-        axis.plot(*_dashed(frame, usual["step"].max()), "--", color=COLOURS[2])  # as in the paper: trained for longer
+        longer = f"tau = {PERIOD}, {LONG[size].length} times as long"  # dashed, as in the paper
+        axis.plot(*_dashed(frame, usual["step"].max()), "--", color=COLOURS[2], label=longer)
+        axis.legend(fontsize=7)
         axis.set_title(f"({letter}) {size} step size, {runs.experiment(PASGD[size][0]).schedule.lr(0):g}")
         frames.append(frame)
     figure.suptitle(f"{M} workers, {name_of(settings, MODEL, runs.all)}")

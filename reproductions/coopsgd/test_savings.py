@@ -125,7 +125,13 @@ def _draw(figures: FigureFolder, savings: list[float]) -> None:
     for name, line in lines.items():
         axis.plot(100 * SHARES, line, label=name)
     axis.axhline(100 * time_model.DPSGD_SAVING, color="black", ls="--", lw=1, label="printed, about 10 %")
-    axis.plot(100 * time_model.fitted_latency_share(), 100 * time_model.DPSGD_SAVING, "ko", ms=5)
+    axis.plot(
+        100 * time_model.fitted_latency_share(),
+        100 * time_model.DPSGD_SAVING,
+        "ko",
+        ms=5,
+        label="latency that gives it",
+    )
     axis.set(
         xlim=(0, 100), xlabel="latency, share of communication [%]", ylabel="time saved by D-PSGD on a ring of 4 [%]"
     )

@@ -72,13 +72,14 @@ def _drawn(frame: pd.DataFrame) -> Figure:
     figure, axes = panels(len(PAIRS))
     for axis, pair in zip(axes, PAIRS, strict=True):
         part = frame[frame["figure"] == pair]
-        axis.plot(part["variant"].map(list(VARIANTS).index), part["gap"], "o", mfc="none")
+        axis.plot(part["variant"].map(list(VARIANTS).index), part["gap"], "o", mfc="none", label="each seed")
         axis.set_xticks(range(len(VARIANTS)), [fill(variant, 11) for variant in VARIANTS])
         axis.margins(x=0.15)
-        axis.axhline(0, color="black", lw=0.8)
+        axis.axhline(0, color="black", lw=0.8, label="no difference")
         axis.set_title("figure {}: {} = {} against {}".format(pair, *VARIED[pair]))
         axis.set_ylabel("difference of the floors")
         axis.tick_params(axis="x", labelsize=7)
+    axes[0].legend(fontsize=7)
     return figure
 
 

@@ -87,12 +87,13 @@ def test_tradeoff(settings: Settings, runs: Runs[Training], figures: FigureFolde
         axes[0].plot(part["traffic"], part["loss"], "o-", ms=4, lw=1, color=colour, label=name)
         for tau in TAUS:
             line = frames[1][(frames[1]["W"] == name) & (frames[1]["tau"] == tau)]
-            axes[1].plot(line["speed"], line["time"], color=colour, lw=0.6, alpha=0.5)
+            axes[1].plot(line["speed"], line["time"], color=colour, lw=0.6, alpha=0.5, label="_" if tau > 1 else name)
     _front(axes[0], frames[0])
     _envelope(axes[1], frames[1])
     axes[0].set(xscale="log", xlabel="models through the busiest link, per iteration", ylabel="loss at the end")
     axes[1].set(xscale="log", yscale="log", xlabel="speed of the link (paper's cluster = 1)", ylabel="time to the loss")
-    axes[0].legend(fontsize=7)
+    for axis in axes:
+        axis.legend(fontsize=7)
     figure.suptitle(f"A(tau, W, v), {M} workers, tau = {TAUS}, {name_of(settings, 'VGG-16', runs.all)}")
     figures.save("tradeoff", figure, pd.concat(frames))
 
@@ -119,15 +120,16 @@ def _front(axis: Axes, frame: pd.DataFrame) -> None:
     """Draw the members that no other beats in both loss and traffic."""
     ordered = frame.sort_values("traffic")
     best = ordered[ordered["loss"] < ordered["loss"].cummin().shift(fill_value=np.inf)]
-    axis.step(best["traffic"], best["loss"], "k", where="post", lw=1.5, zorder=0)
+    axis.step(best["traffic"], best["loss"], "k", where="post", lw=1.5, zorder=0, label="no other beats it in both")
 
 
 def _envelope(axis: Axes, frame: pd.DataFrame) -> None:
     """Draw the fastest member at every speed and name it where another one takes over."""
     best = frame.loc[frame.groupby("speed")["time"].idxmin()]
-    axis.plot(best["speed"], best["time"], "k", lw=2)
+    axis.plot(best["speed"], best["time"], "k", lw=2, label="the fastest, W and tau below it")
     names = best["W"] + ", " + best["tau"].astype(str)
     for speed, time, name in zip(best["speed"], best["time"], names.where(names != names.shift(), ""), strict=True):
         if name:
-            axis.annotate(name, (speed, time), (0, -14), textcoords="offset points", fontsize=7)
-    axis.set_ylim(bottom=0.6 * best["time"].min())
+            style = {"arrowstyle": "-", "lw": 0.5}
+            axis.annotate(name, (speed, time), (-2, -32), textcoords="offset points", fontsize=7, arrowprops=style)
+    axis.set_ylim(bottom=0.3 * best["time"].min())

@@ -89,7 +89,7 @@ def _runs_at(axis: Axes, runs: Runs[PopulationDescent], rounds: int) -> Rows:
         if run.steps == rounds * run.graph.nodes
         for value in runs.final("mean_excess", label)
     ]
-    axis.plot([row[1] for row in found], [row[3] for row in found], "o", ms=4, mfc="none", color=COLOURS[0])
+    axis.plot([row[1] for row in found], [row[3] for row in found], "ko", ms=4, mfc="none", label="runs, each seed")
     return list(found)
 
 

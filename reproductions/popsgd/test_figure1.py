@@ -116,7 +116,7 @@ def _text(ends: Sequence[Array]) -> str:
 
 def _draw(found: Mapping[int, Group], panel: str, settings: Settings, figures: FigureFolder) -> None:
     """Draw test loss against SGD steps of the fixed node for every n, mean and range of seeds, and its end."""
-    figure, (left, right) = panels(2, width=4.6)
+    figure, (left, right) = panels(2, width=4.6, epochs=True)
     rates = {n: group[0].experiment.rate(0) for n, group in found.items()}
     named: dict[Label, Group] = {n: found[n] for n in found}
     frame = Runs(named).curves("test_loss")

@@ -94,7 +94,8 @@ def _draw(runs: Runs[Convex], figures: FigureFolder) -> None:
     frame = runs.only(*labels).curves("excess")
     for (label, name), colour in zip(labels.items(), COLOURS, strict=False):
         mean = frame[frame["label"] == label].groupby("step")["value"].mean()
-        left.loglog(mean.index, mean, "--" if name == ALONE else "-", color=colour, lw=1, label=name)
+        width = 6 if label == ("together", 1) else 1.5  # a node by itself lies under the one that never averages
+        left.loglog(mean.index, mean, "--" if name == ALONE else "-", color=colour, lw=width, label=name)
     for kind, marker, colour in (("together", "s", COLOURS[0]), ("alone", "o", COLOURS[4])):
         label = "PopSGD" if kind == "together" else ALONE
         lines = right.loglog(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from reproductions.experiments.training import Training
 from reproductions.paper import Decider, Decision, Interval, Label, Run, Runs, Settings, mean_interval, reached
 from reproductions.qprsgd.recipes import Member, Recipe
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Rounds = NDArray[np.float64]
 DIVERGED = 1e6  # the loss that stands for one that is no number
@@ -67,6 +70,16 @@ class Curves:
     def sent(self, label: Label) -> float:
         """Return the bytes through the busiest worker in a round."""
         return self.runs[label][0].final("busiest_bytes") / self.length(label)
+
+    def draw_level(self, axis: Axes) -> None:
+        """Draw the loss of convergence."""
+        level = self.recipe.level
+        axis.axhline(level, color="black", lw=0.8, ls=":", label=f"convergence, {level:g}")
+
+    def draw_printed(self, axis: Axes, base: float, factors: Sequence[float], label: str = "_") -> None:
+        """Draw, on the loss of convergence, printed factors of where a curve of ours gets there, `base`."""
+        ends = base * np.array(factors)
+        axis.plot(ends, [self.recipe.level] * len(ends), "|-", ms=9, lw=2, color="grey", label=label)
 
     def frame(self, labels: Sequence[Label], **columns: Any) -> pd.DataFrame:
         """Return the training loss of curves, with their parameters, steps being rounds."""

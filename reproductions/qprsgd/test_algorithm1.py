@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from math import pi
+
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -12,7 +15,8 @@ from algorithms.qprsgd.quantize import Quantizer
 from algorithms.qprsgd.ring import RingQPRSGD
 from algorithms.streams import kernel_key, stream
 from algorithms.world import World
-from reproductions.paper import Decider, agree, all_of, close, decides, exactly
+from reproductions.experiments.patterns import circle, draw_nodes, messages
+from reproductions.paper import COLOURS, Decider, FigureFolder, agree, all_of, close, decides, exactly, panels
 from reproductions.qprsgd.recorded import Recorded, possible
 from reproductions.qprsgd.rounding import Levels
 
@@ -27,16 +31,17 @@ def algorithm(K: int, codec: Codec) -> RingQPRSGD:
 
 
 @decides("qprsgd-rar-steps")
-def test_steps(claim: Decider) -> None:
-    messages, shares = {}, []
+def test_steps(claim: Decider, figures: FigureFolder) -> None:
+    _draw_ring(figures)
+    sent, shares = {}, []
     for M in WORKERS:
         world, _ = _synchronized(M, Dense(), torch.float32)
-        messages[M] = world.traffic.sent_messages
+        sent[M] = world.traffic.sent_messages
         shares += [(world.traffic.sent_bytes + world.traffic.received_bytes) / (4 * D) / (4 * (M - 1) / M)]
     wanted = np.concatenate([np.full(M, 2 * (M - 1)) for M in WORKERS])
-    counts = exactly(np.concatenate(list(messages.values())), wanted)
+    counts = exactly(np.concatenate(list(sent.values())), wanted)
     volume = close(np.concatenate(shares), np.ones(sum(WORKERS)), rtol=1e-12, atol=0)
-    claim.decide(all_of(counts, volume), f"{messages[4].max()} messages at M = 4, half of them in each phase")
+    claim.decide(all_of(counts, volume), f"{sent[4].max()} messages at M = 4, half of them in each phase")
 
 
 @decides("qprsgd-rar-volume")
@@ -185,3 +190,24 @@ def _follow(M: int, K: int, s: int | None, syncs: int = 3) -> tuple[Tensor, Tens
             total[part] = partial
         model = model - total / M
     return x[0], model
+
+
+def _draw_ring(figures: FigureFolder, M: int = 4) -> None:
+    """Draw the messages of a synchronization, as the ledger of a real one has them."""
+    figure, axes = panels(2, width=3.2, height=3.0)
+    names = [f"w{m}" for m in range(1, M + 1)]
+    x, ours = torch.zeros(M, D), algorithm(1, Dense())
+    phases = messages(M, lambda world: ours.step(world, x, torch.zeros_like(x), ours.state(world, x), 0, 0.0))
+    half = len(phases) // 2
+    rows: list[tuple[str, int, str, str]] = []
+    for axis, name, steps, colour in zip(
+        axes, ("reduce-scatter", "all-gather"), (phases[:half], phases[half:]), COLOURS, strict=False
+    ):
+        pairs = {pair for step in steps for pair in step}
+        label = f"{len(steps)} steps, a part of 1/{M} each"
+        draw_nodes(
+            axis, dict(zip(names, circle(M, start=pi / 4), strict=True)), {label: (pairs, {"color": colour, "lw": 1.5})}
+        )
+        axis.set_title(f"{name}, {M} workers")
+        rows += [(name, k, names[i], names[j]) for k, step in enumerate(steps, 1) for i, j in step]
+    figures.save("figure1", figure, pd.DataFrame(rows, columns=["phase", "step", "sender", "receiver"]))

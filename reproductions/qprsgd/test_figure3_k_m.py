@@ -119,7 +119,11 @@ def _panel(axis: Axes, found: Curves, letter: str, paradigm: str, members: dict[
     frame = found.frame(labels, panel=letter)
     varies = "K" if members is BY_K else "M"
     draw(axis, frame.assign(label=varies + " = " + frame["label"].astype(str)))
-    axis.axhline(found.recipe.level, color="black", lw=0.8, ls=":")
+    found.draw_level(axis)
+    if varies == "M":
+        found.draw_printed(axis, found.rounds_to((paradigm, "M", M)).mean(), [1 / 2], f"printed: half of M = {M}")
+    elif paradigm == "gossip":
+        found.draw_printed(axis, found.rounds_to((paradigm, "K", K)).mean(), [0.7], f"printed: 30 % below K = {K}")
     axis.set(title=f"({letter}) {paradigm}", xlabel="round", ylabel="training loss", yscale="log")
     axis.set_xlim(0, max(found.length(label) for label in labels if members[label].period > 1))
     axis.legend(fontsize=7)

@@ -109,8 +109,13 @@ def test_figure3_methods(settings: Settings, runs: Runs[Training], figures: Figu
         axes[column].set(title=f"({'cg'[column]}) {paradigm}", xlabel="round")
         axes[2 + column].set(title=f"({'dh'[column]}) {paradigm}", xlabel="MB through the busiest worker", xscale="log")
     for axis in axes:
-        axis.axhline(found.recipe.level, color="black", lw=0.8, ls=":")
+        found.draw_level(axis)
         axis.set(ylabel="training loss", yscale="log")
+    for axis, paradigm in zip(axes[2:], PARADIGMS, strict=True):
+        qsgd = (paradigm, "QSGD")
+        sent = 1e-6 * (found.rounds_to(qsgd) * found.sent(qsgd)).mean()
+        found.draw_printed(axis, sent, [0.4, 0.5])
+    axes[0].plot([], [], "|-", ms=9, lw=2, color="grey", label="printed: 50-60 % below QSGD (d, h)")
     axes[0].legend(fontsize=7)
     figure.suptitle(name_of(settings, RESNET, runs.all))
     figures.save("figure3cdgh", figure, pd.concat(frames).rename(columns={"label": "method"}))

@@ -26,7 +26,7 @@ def test_figure3_vgg(settings: Settings, runs: Runs[Training], figures: FigureFo
     for axis, letter, paradigm in zip(axes, "cg", PARADIGMS, strict=True):
         frames.append(found.frame([(paradigm, name) for name in methods(paradigm)]))
         draw(axis, frames[-1])
-        axis.axhline(found.recipe.level, color="black", lw=0.8, ls=":")
+        found.draw_level(axis)
         axis.set(title=f"({letter}) {paradigm}", xlabel="round", ylabel="training loss", yscale="log")
     axes[0].legend(fontsize=7)
     figure.suptitle(name_of(settings, VGG, runs.all))

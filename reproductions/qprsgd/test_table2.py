@@ -111,7 +111,9 @@ def test_table2(settings: Settings, runs: Runs[Training], figures: FigureFolder)
                 ours = mine[mine["calibrated_on"] == f"{calibration[0]}/{calibration[1]}"]
                 axis.plot(ours["mbps"], ours["modelled"], style, color=colour, ms=4, lw=1, label="_")
             axis.plot(ours["mbps"], ours["printed"], "s:", color=colour, mfc="none", label=name)
-        axis.set(xscale="log", xlabel="bandwidth [Mbit/s]", title=paradigm)
+        axis.set(xscale="log", xlabel="bandwidth [Mbit/s]", xticks=BANDWIDTHS, xticklabels=BANDWIDTHS)
+        axis.minorticks_off()
+        axis.set_title(f"{paradigm}: " + ("time to a loss" if column == "time" else "accuracy after a time"))
         axis.set_ylabel("hours to convergence" if column == "time" else "accuracy after 1200 s [%]")
         if column == "time":
             axis.set_yscale("log")

@@ -30,6 +30,7 @@ def loss_and_accuracy(
     runs: Runs[Training],
     parameter: str = "arrival",
     text: Callable[[Any], str] = percent,
+    printed: tuple[Any, float, str] | None = None,
 ) -> None:
     """Draw training loss and test accuracy of ResNet-20 over epochs, as figures 8 to 10 do.
 
@@ -39,6 +40,8 @@ def loss_and_accuracy(
         Where the figure goes, its name and its curves.
     parameter, text
         What the labels of the runs are, as a column of the saved frame and as words of the legend.
+    printed
+        The label of a curve, the points of accuracy that the paper prints below its end, and what it says of them.
     """
     figure, axes = panels(2, epochs=True)
     frames = [runs.curves(metric) for metric in PANELS]
@@ -46,6 +49,12 @@ def loss_and_accuracy(
         draw(axis, shown(frame, text))
         axis.set(xlabel="epoch", ylabel=title)
     figure.suptitle(name_of(settings, "ResNet20", runs.all))
+    if printed:
+        label, points, words = printed
+        end = runs.only(label).curves("test_accuracy").query("step == step.max()")
+        x, top = 1.03 * end["step"].iloc[0], end["value"].mean()
+        axes[1].plot([x, x], [top - points / 100, top], "_-", color="grey", label=f"printed: {words}")
+        axes[1].legend(*(entries[-1:] for entries in axes[1].get_legend_handles_labels()), fontsize=8)
     axes[0].set_yscale("log")
     axes[0].legend(title=parameter, fontsize=8)
     figures.save(name, figure, pd.concat(frames).rename(columns={"label": parameter}))

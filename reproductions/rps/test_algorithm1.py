@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import factorial
 
 import numpy as np
+import pandas as pd
 import torch
 
 from algorithms.blocks import partition
@@ -12,7 +13,21 @@ from algorithms.network import IndependentDrops
 from algorithms.rps.averaging import ModelAveraging, average_blocks
 from algorithms.rps.servers import average_on_servers
 from algorithms.world import World
-from reproductions.paper import Decider, Decision, Interval, Runs, Settings, all_of, close, decides, exactly
+from reproductions.experiments.patterns import draw_nodes, messages, row
+from reproductions.paper import (
+    COLOURS,
+    Decider,
+    Decision,
+    FigureFolder,
+    Interval,
+    Runs,
+    Settings,
+    all_of,
+    close,
+    decides,
+    exactly,
+    panels,
+)
 from reproductions.rps.exact import enumerate_moments
 from reproductions.rps.mixing import MixingMatrices
 
@@ -50,7 +65,8 @@ def _expected(world: World, v: torch.Tensor, t: int, lost: torch.Tensor) -> torc
 
 
 @decides("rps-fig1-pattern")
-def test_messages_of_an_iteration(claim: Decider) -> None:
+def test_messages_of_an_iteration(claim: Decider, figures: FigureFolder) -> None:
+    _draw_pattern(figures)
     apart, together = World(None, WORKERS + SERVERS), World(None, N)
     average_on_servers(apart, torch.zeros(WORKERS + SERVERS, D), 0, SERVERS)
     average_blocks(together, torch.zeros(N, D), 0)
@@ -126,3 +142,18 @@ def test_model_averaging_is_step_then_average() -> None:
     expected = _expected(world, x - 0.5 * g, 7, lost=x - 0.5 * g)
     ModelAveraging().step(world, x, g, {}, 7, lr=0.5)
     torch.testing.assert_close(x, expected, rtol=0, atol=0)
+
+
+def _draw_pattern(figures: FigureFolder) -> None:
+    """Draw the messages of an iteration, as the ledger of a real one has them."""
+    figure, axes = panels(2, width=3.4, height=2.8)
+    names = [f"w{i}" for i in range(1, WORKERS + 1)] + [f"s{i}" for i in range(1, SERVERS + 1)]
+    at = dict(zip(names, [*row(WORKERS, 0.0), *row(SERVERS, 2.0)], strict=True))
+    zeros = torch.zeros(WORKERS + SERVERS, D)
+    phases = messages(len(names), lambda world: average_on_servers(world, zeros, 0, SERVERS))
+    rows: list[tuple[str, str, str]] = []
+    for axis, pairs, phase, colour in zip(axes, phases, ("push", "pull"), COLOURS, strict=False):
+        draw_nodes(axis, at, {f"{phase}: {len(pairs)} messages": (pairs, {"color": colour, "lw": 1.0})})
+        axis.set_title(f"{SERVERS} servers and {WORKERS} workers, {phase}")
+        rows += [(phase, names[i], names[j]) for i, j in pairs]
+    figures.save("figure1", figure, pd.DataFrame(rows, columns=["phase", "sender", "receiver"]))

@@ -34,4 +34,4 @@ def test_accuracy_falls_with_nodes(claim: Decider, settings: Settings, runs: Run
 
 
 def test_figure9(settings: Settings, runs: Runs[Training], figures: FigureFolder) -> None:
-    loss_and_accuracy(settings, figures, "figure9", runs, "nodes", str)
+    loss_and_accuracy(settings, figures, "figure9", runs, "nodes", str, (2, 2.0, "16 nodes around 2 points below 2"))

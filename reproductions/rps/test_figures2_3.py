@@ -129,7 +129,8 @@ def _plot(runs: Runs[MixingMatrices], figures: FigureFolder, name: str, moment: 
         axis.plot(p, getattr(exact, f"printed_{moment}")(n, p), ":", lw=1, color=line.get_color(), label="_")
         axis.plot(DROPS, [_mean(runs, (n, q), moment) for q in DROPS], "o", ms=4, color=line.get_color(), label="_")
     axis.plot([], [], "k:", lw=1, label="formulas of lemmas 7 and 8")
-    axis.set(xlabel="drop rate p", ylabel=symbol, title="exact (lines), real messages (dots)")
+    axis.plot([], [], "ko", ms=4, label="real messages")
+    axis.set(xlabel="drop rate p", ylabel=symbol, title="exact, and means of real messages")
     axis.legend(fontsize=8)
     figures.save(name, figure, _frame(runs, moment))
 

@@ -231,7 +231,7 @@ def _draw(runs: Runs[Descent], figures: FigureFolder) -> None:
     """Draw exact expectations, runs and the corrected bound against nT, and how far they are off a slope of -1/2."""
     figure, (left, right) = panels(2, width=4.6)
     steps = [2**k for k in range(3, 25)]
-    rows = []
+    rows: list[tuple[object, ...]] = []
     for n, colour in zip(NODES, COLOURS, strict=False):
         s = RATE._replace(n=n)
         exact = [_expected(s, t) for t in steps]
@@ -241,20 +241,29 @@ def _draw(runs: Runs[Descent], figures: FigureFolder) -> None:
         right.semilogx(
             steps, np.divide(exact, line) - 1, color=colour, label=f"n = {n}: slope {fit.interval.estimate:.3f}"
         )
-        rows += [("exact", n, t, value) for t, value in zip(steps, exact, strict=True)]
+        rows += [("exact", s.sigma, s.zeta, n, t, value) for t, value in zip(steps, exact, strict=True)]
+    s, own = LEADING, f"n = {LEADING.n}, sigma = {LEADING.sigma:g}, zeta = {LEADING.zeta:g}"
+    exact = [_expected(s, t) for t in steps]
+    left.loglog(np.multiply(s.n, steps), exact, color=COLOURS[len(NODES)], label=f"exact, {own}")
+    rows += [("exact", s.sigma, s.zeta, s.n, t, value) for t, value in zip(steps, exact, strict=True)]
     for label, found in runs.final("gradient").items():
         run = runs.experiment(label)
-        colour = COLOURS[NODES.index(run.nodes)]
-        left.plot(len(found) * [run.nodes * run.steps], found, "o", ms=5, mfc="none", color=colour, label="_")
-        rows += [("messages", run.nodes, run.steps, value) for value in found]
+        leading = label in _labels(runs, "leading")
+        s, colour = (LEADING, COLOURS[len(NODES)]) if leading else (RATE, COLOURS[NODES.index(run.nodes)])
+        x, marker = len(found) * [run.nodes * run.steps], "s" if leading else "o"
+        left.plot(x, found, marker, ms=5, mfc="none", color=colour, label="_")
+        rows += [("messages", s.sigma, s.zeta, run.nodes, run.steps, value) for value in found]
     left.loglog(
         np.multiply(4, steps), [bounds.corollary(RATE, t) for t in steps], "k--", label="bound of Corollary 2, n = 4"
     )
     left.plot([], [], "ko", ms=5, mfc="none", label="messages, each seed")
+    left.plot([], [], "s", ms=5, mfc="none", color=COLOURS[len(NODES)], label=f"messages, {own}")
     left.loglog([1e4, 1e7], [0.004, 0.004 / 10**1.5], "k:", label="slope -1/2")
-    left.set(xlabel="nT", ylabel="mean |grad f|^2", title=f"gamma of Corollary 2, p = {RATE.p}")
+    left.set(
+        xlabel="nT", ylabel="mean |grad f|^2", title=f"gamma of Corollary 2, p = {RATE.p}, sigma = {RATE.sigma} = zeta"
+    )
     right.axvspan(FAR_STEPS[0], FAR_STEPS[-1], color="black", alpha=0.06, lw=0, label="range of the fit")
     right.set(xlabel="T", ylim=(-0.1, 0.4), ylabel="exact / fitted line - 1")
     for axis in (left, right):
         axis.legend(fontsize=7)
-    figures.save("rate", figure, pd.DataFrame(rows, columns=["kind", "n", "T", "value"]))
+    figures.save("rate", figure, pd.DataFrame(rows, columns=["kind", "sigma", "zeta", "n", "T", "value"]))

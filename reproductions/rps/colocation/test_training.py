@@ -101,12 +101,13 @@ def _plot(frame: pd.DataFrame, title: str, figures: FigureFolder) -> None:
         right.errorbar(part["lost"], part["train_loss"], spread, **style)
         if unit == INDEPENDENT:
             left.plot([], [])  # keep the colours of both panels the same
-            left.axhline(part["train_loss"].iloc[0], color="grey", ls=":", lw=1)
+            left.axhline(part["train_loss"].iloc[0], color="grey", ls=":", lw=1, label="nothing lost")
         else:
             left.errorbar(part["speed_up"], part["train_loss"], spread, **style)
     left.set(xlabel="speed-up of web messages", ylabel="final training loss", title="no to full prioritization")
     right.set(xlabel="messages of learning lost", ylabel="final training loss", title="by what is lost")
     figure.suptitle(title)
     right.xaxis.set_major_formatter("{x:.0%}")
-    right.legend(fontsize=7, title="messages lost", title_fontsize=7)
+    for axis in (left, right):
+        axis.legend(fontsize=7, title="messages lost", title_fontsize=7)
     figures.save("colocated_training", figure, frame)

@@ -132,7 +132,9 @@ def on_imagenet(net: Net, accuracy: float) -> Run[NodeTraining]:
     rows = [(0, f"{part}_accuracy", 0.1) for part in ("train", "test")]
     rows += [(1, f"{part}_accuracy", accuracy) for part in ("train", "test")]
     experiment = recipes.imagenet(net).training(SYMMETRIC, IMAGENET_NODES, 0)
-    return Run(experiment, pd.DataFrame(rows, columns=["step", "metric", "value"]), {"ranks": 1})
+    return Run(
+        experiment, pd.DataFrame(rows, columns=["step", "metric", "value"]), {"ranks": 1, "workload": "ImageNet"}
+    )
 
 
 @pytest.mark.parametrize("claim", ["popsgd-fig2-resnet18-acc", "popsgd-fig2-train", "popsgd-fig4-resnet50-acc"])
@@ -148,7 +150,8 @@ def test_the_accuracy_of_the_baseline_is_no_surpassing() -> None:
 
 def test_figures_of_imagenet(tmp_path: Path) -> None:
     nets: tuple[Net, ...] = ("resnet18", "resnet50")
-    test_figure2.draw_accuracies(Runs({net: [on_imagenet(net, 0.7)] for net in nets}), FigureFolder(tmp_path))
+    runs = Runs({net: [on_imagenet(net, 0.7)] for net in nets})
+    test_figure2.draw_accuracies(Settings("paper"), runs, FigureFolder(tmp_path))
     assert {path.stem for path in tmp_path.iterdir()} == {"figure2", "figure4-imagenet"}
     assert "torchvision" in (tmp_path / "figure2.svg").read_text()
 
