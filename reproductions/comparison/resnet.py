@@ -44,7 +44,7 @@ class ResNetTask(RaceTask):
 
     name: ClassVar[str] = "ResNet-20"
     batch: ClassVar[int] = 32
-    target: ClassVar[float] = 1.40
+    target: ClassVar[float] = 1.60
     rates: ClassVar[tuple[float, float]] = (0.03, 0.5)
     looks: ClassVar[int] = 8
     large: ClassVar[bool] = True
