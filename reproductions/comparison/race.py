@@ -65,6 +65,8 @@ class Race(Experiment):
     @property
     def cost(self) -> float:
         """Seconds on one core."""
+        if self.task.large:
+            return self.samples * self.task.sample_seconds
         return 2e-3 * self.steps * self.condition.workers / 8
 
     @property

@@ -48,6 +48,7 @@ class ResNetTask(RaceTask):
     rates: ClassVar[tuple[float, float]] = (0.03, 0.5)
     looks: ClassVar[int] = 8
     large: ClassVar[bool] = True
+    sample_seconds: ClassVar[float] = 2.7e-3
     workload: Cifar10 = field(default_factory=lambda: Cifar10(test_size=TESTED, augment=False))
     tuned: int = 500
     data: Path | None = None

@@ -39,6 +39,8 @@ class RaceTask(ABC):
         At how many moments a run is looked at.
     large
         Whether its gradients are what a run takes time for, so that their samples are counted before it starts.
+    sample_seconds
+        Rough time of one CPU core for the gradient of one sample, of a large task.
     """
 
     name: ClassVar[str]
@@ -47,6 +49,7 @@ class RaceTask(ABC):
     rates: ClassVar[tuple[float, float]]
     looks: ClassVar[int] = 24
     large: ClassVar[bool] = False
+    sample_seconds: ClassVar[float] = 0.0
 
     @contextmanager
     def ready(self, context: Context) -> Iterator[RaceTask]:

@@ -55,12 +55,14 @@ def test_the_numbers_of_the_summary_are_those_of_the_verdicts_file(browser: Brow
 
 
 def test_the_numbers_of_the_summary_are_those_of_this_checkout(browser: Browser, kept: Path) -> None:
-    rows: dict[str, dict[str, str]] = {}  # verdicts by claim and scale, your own sessions before the baseline
+    rows: dict[str, dict[str, str]] = {}  # verdicts by claim and scale, those of your own sessions over the baseline's
     for scale in SCALES:
         for folder in (ROOT / "results" / "baseline", ROOT / "results"):
             path = folder / scale / "verdicts.json"
             for row in json.loads(path.read_text())["claims"] if path.exists() else []:
-                rows.setdefault(row["id"], {})[scale] = row["verdict"]
+                known = rows.setdefault(row["id"], {})
+                if scale not in known or row["verdict"] not in UNDECIDED:  # which replaces no decision
+                    known[scale] = row["verdict"]
     wanted = {}
     for paper in (paper for paper in load_papers() if paper.claims):
         counts = [0] * 8

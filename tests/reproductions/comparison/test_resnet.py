@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -93,7 +93,7 @@ def test_validation_samples_are_never_drawn(task: RaceTask) -> None:
 
 @pytest.mark.parametrize("who", ["RPS", "PopSGD, one-sided", "cluster SGD"])
 def test_a_race_tunes_and_runs(who: str) -> None:
-    place = condition("ideal")
+    place = replace(condition("ideal"), workers=4)
     race = Race(who, place, made(), (place,), steps=3, trials=2, seed=0)
     context = Context()
     race.execute(context)
