@@ -52,7 +52,8 @@ class Clock:
 
 
 CLOCK = Clock()
-CONDITIONS = [Condition(1_000_000, ranks, 10) for ranks in (1, 2, 4)] + [Condition(10_000_000, ranks, 3) for ranks in (1, 2, 4)]
+LENGTHS = {1_000_000: 10, 10_000_000: 3}  # repeats
+CONDITIONS = [Condition(floats, ranks, repeats) for floats, repeats in LENGTHS.items() for ranks in (1, 2, 4)]
 BELOW = 0.8  # of the floor that is none, whatever the noise
 Costs = dict[str, Any]
 
