@@ -58,11 +58,8 @@ class Meetings:
 
     def run(self) -> RaceLog:
         """Let nodes meet until all together have made the gradients of the run."""
-        n, wanted, looks = (
-            self.condition.workers,
-            self.steps * self.condition.workers,
-            sorted(moments(self.steps, self.task.looks)),
-        )
+        n, looks = self.condition.workers, sorted(moments(self.steps, self.task.looks))
+        wanted = self.steps * n
         while self.made < wanted and np.isfinite(self.now).any():
             i = int(np.argmin(self.now))
             moment = self.now[i]

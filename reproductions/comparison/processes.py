@@ -57,9 +57,8 @@ class Processes:
         self.samples = self.task.drawn(n, self.steps, self.seed, self.condition.sorted)
         self.messages = 0
         self.out, self.busy = np.zeros(n), np.zeros(n)  # until when the link from and to a process is taken
-        self.models: dict[int, dict[int, tuple[float, Vector, float]]] = {
-            t: {} for t in moments(self.steps, self.task.looks)
-        }
+        looks = moments(self.steps, self.task.looks)
+        self.models: dict[int, dict[int, tuple[float, Vector, float]]] = {t: {} for t in looks}
         self.events: list[tuple[float, int, Deliver]] = []
         start = self.task.start().numpy().astype(np.float64)
         sgd = self._algorithm(n)

@@ -154,6 +154,7 @@ def test_a_test_that_insists_on_the_papers_algorithm_says_so() -> None:
         assert isinstance(object(), ModelAveraging)
     assert _why(asserted.value) == "its test takes no algorithms but those of its paper"
     assert _why(ValueError("no\n  number")) == "ValueError: no number"
+    assert _why(AssertionError("3 == 4")) == "AssertionError: 3 == 4"
 
 
 @pytest.mark.slow
