@@ -23,7 +23,8 @@ WORST = 10.0  # ratio from which on a cell has the darkest colour
 STYLES = ("-", "--", ":")
 MARKERS = "osD^vPXp*hd<>"
 WORDS = {"seconds_to_target": "time", "bytes_to_target": "bytes", "steps_to_target": "gradients"}
-TIME, SENT = "seconds_to_target", "bytes_to_target"
+SENDERS = " of senders"  # ends a measure in which only those are compared that send anything
+TIME, SENT, _ = WORDS
 
 
 def named(figure: str, settings: Settings) -> str:
@@ -61,13 +62,21 @@ def draw_map(runs: Runs[Race], figures: FigureFolder, name: str) -> None:
 
 
 def tables(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the summaries of all measures in one table; what seed 0 had chosen stands in the rows of time."""
-    whole = pd.concat([summary(frame, measure).assign(measure=measure) for measure in MEASURES], ignore_index=True)
+    """Return the summaries of all measures in one table; what seed 0 had chosen stands in the rows of time.
+
+    The soonest of those that send anything follow: among all, who never sends is first wherever a task is so easy that
+    nobody has to.
+    """
+    silent = frame.loc[frame[SENT] == 0, "contestant"]
+    senders = frame[~frame["contestant"].isin(silent)]
+    sooner = summary(senders, TIME)
+    among = [summary(frame, measure).assign(measure=word) for measure, word in WORDS.items()]
+    among.append(sooner[sooner["best"]].assign(measure=WORDS[TIME] + SENDERS))
+    whole = pd.concat(among, ignore_index=True)
     first = frame[frame["seed"] == frame["seed"].min()][["condition", "contestant", "chosen", "task"]]
     rounded = whole.assign(**{name: whole[name].map("{:.3g}".format) for name in ("mean", "ratio", "low", "high")})
     found = rounded.merge(first, on=["condition", "contestant"], how="left").drop(columns="failed")
-    found["chosen"] = found["chosen"].where(found["measure"] == TIME)
-    return found.assign(measure=found["measure"].map(WORDS))
+    return found.assign(chosen=found["chosen"].where(found["measure"] == WORDS[TIME]))
 
 
 def draw_tuning(runs: Runs[Race], figures: FigureFolder, name: str) -> None:

@@ -30,17 +30,13 @@ def standings(runs: Runs[Race]) -> pd.DataFrame:
     rows = []
     for run in runs.all:
         who, where = run.experiment.contestant, run.experiment.condition.name
-        values = run.frame[run.frame["step"] == 0].set_index("metric")["value"]
         end = {name: run.final(name) for name in ("loss", "workers_loss", "disagreement", "seconds")}
-        measures = {name: float(values[name]) for name in MEASURES}
+        measures = {name: run.final(name) for name in MEASURES}  # logged once
         failed = not np.isfinite(measures["seconds_to_target"])
-        measures |= (
-            dict.fromkeys(measures, np.inf) if failed else {}
-        )  # a loss that is reached at no time is not reached
+        if failed:  # a loss that is reached at no time is not reached
+            measures = dict.fromkeys(measures, np.inf)
         chosen = ", ".join(
-            f"{name.removeprefix(CHOSEN)} {value:g}"
-            for name, value in zip(map(str, values.index), values, strict=True)
-            if name.startswith(CHOSEN)
+            f"{name.removeprefix(CHOSEN)} {run.final(name):g}" for name in run.metrics if name.startswith(CHOSEN)
         )
         rows.append(
                 {"task": run.experiment.task.name, "condition": where, "contestant": who, "seed": run.experiment.seed}
@@ -157,18 +153,6 @@ def front(frame: pd.DataFrame, first: str = "seconds_to_target", second: str = "
         ordered = part.sort_values([first, second])
         kept.append(ordered[ordered[second] < ordered[second].cummin().shift(fill_value=np.inf)])
     return pd.concat(kept, ignore_index=True) if kept else means[:0]
-
-
-def advice(table: pd.DataFrame) -> pd.DataFrame:
-    """Return one row a condition: who is best, ties included, and who never got there."""
-    rows = []
-    for condition, part in table.groupby("condition", sort=False):
-        best, lost = part[part["best"]], part[part["failed"] == 1]
-        rows.append(
-            {"condition": condition, "best": "; ".join(best["contestant"]), "mean": part["mean"].min(),
-             "never there": "; ".join(lost["contestant"])}
-        )  # fmt: skip
-    return pd.DataFrame(rows)
 
 
 def winners(table: pd.DataFrame) -> list[str]:

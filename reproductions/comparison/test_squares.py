@@ -149,7 +149,8 @@ def _texts(ratios: list[NDArray[np.float64]]) -> str:
 def test_nobody_wins_everywhere(claim: Decider, runs: Runs[Race]) -> None:
     ours = {who.name for who in CONTESTANTS}
     runs = Runs({label: group for label, group in runs.items() if group[0].experiment.contestant in ours})
-    table = {measure: summary(standings(runs), measure) for measure in MEASURES}
+    frame = standings(runs)
+    table = {measure: summary(frame, measure) for measure in MEASURES}
     found = {measure: winners(each) for measure, each in table.items()}
     most = table["seconds_to_target"].groupby("contestant")["best"].sum().sort_values(ascending=False)
     met = table["seconds_to_target"]["condition"].nunique()

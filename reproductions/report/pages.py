@@ -17,6 +17,7 @@ from reproductions.report.merge import Finding, Results
 from reproductions.report.papers import HERE, Paper
 from reproductions.report.render import Filter, cell, templates
 from reproductions.report.results import Evidence, Folder
+from reproductions.report.standings import advice, heats
 from reproductions.report.summary import HALVES, LEGEND, Summary, sentence, summarize, total
 from reproductions.report.views import elsewhere, page_of
 from reproductions.report.vocabulary import EXPLAINED, MEANINGS
@@ -48,6 +49,7 @@ def page(results: Results, row: Summary, folder: Path) -> str:
     filters["link"] = lambda path: relative(path, folder)
     findings = results.of(row.paper.name)
     view = page_of(results, row.paper)
+    plots = [*(plot for part in view.parts for plot in part.plots), *view.elsewhere]
     return (
         templates(filters)
         .get_template("page.md")
@@ -61,6 +63,7 @@ def page(results: Results, row: Summary, folder: Path) -> str:
             meanings=MEANINGS,
             findings=findings,
             listed=LISTED,
+            advice=advice(heats(plots)),
         )
     )
 

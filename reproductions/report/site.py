@@ -24,7 +24,7 @@ from reproductions.report.records import Record
 from reproductions.report.render import Filter, templates
 from reproductions.report.results import Plot
 from reproductions.report.sections import GROUPS
-from reproductions.report.standings import UNITS, heats
+from reproductions.report.standings import UNITS, advice, heats
 from reproductions.report.summary import HALVES, LEGEND, sentence, summarize, total
 from reproductions.report.views import Page, best, cost, data_of, elsewhere, interval_name, page_of, redraw, rerun
 
@@ -103,6 +103,7 @@ def render(results: Results, pages: Sequence[Page], records: Sequence[Record] = 
     environment = templates(filters | _VIEWS | {"number": number}, markup=True)
     environment.globals |= {"meanings": vocabulary.MEANINGS, "verdicts": VERDICTS, "mark": MARK, "policy": POLICY}
     rows = summarize(results)
+    compared = heats(best(results.plots))
     shared = {
         "results": results,
         "pages": pages,
@@ -115,16 +116,16 @@ def render(results: Results, pages: Sequence[Page], records: Sequence[Record] = 
         "explained": vocabulary.EXPLAINED,
         "sentence": f"{sentence(rows)} {LEGEND}",
         "history": history_of(records),
-        "heats": heats(best(results.plots)),
+        "heats": compared,
     }
     texts = {"index.html": environment.get_template("index.html").render(shared)}
     if records:
         claims = {claim for paper in results.papers for claim in paper.claims}
         text = environment.get_template("history.html").render(shared, kinds=TITLES, alpha=ALPHA, claims=claims)
         texts["history.html"] = text
-    if shared["heats"]:
-        compared = environment.get_template("compare.html")
-        texts["compare.html"] = compared.render(shared, measures=UNITS, most=sys.float_info.max)
+    if compared:
+        told = environment.get_template("compare.html")
+        texts["compare.html"] = told.render(shared, measures=UNITS, most=sys.float_info.max, advice=advice(compared))
     paper = environment.get_template("paper.html")
     return texts | {f"{page.paper.name}.html": paper.render(shared, page=page) for page in pages if page.parts}
 

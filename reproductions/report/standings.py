@@ -12,6 +12,8 @@ from reproductions.report.results import Plot
 COLUMNS = {"task", "condition", "contestant", "measure", "mean", "ratio", "low", "high", "best", "chosen"}
 MADE = {"task", "condition", "contestant", "runs", "tries"}
 UNITS = {"time": (1.0, "s"), "bytes": (1e6, "MB"), "gradients": (1.0, "")}
+SOONEST = "time of senders"  # the best by time among those that send anything
+ADVISED = {SOONEST: UNITS["time"], "bytes": UNITS["bytes"]}
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,52 @@ def heats(plots: Iterable[Plot]) -> list[Heat]:
     return [heat for plot in tables for heat in _heats(plot, made)]
 
 
+@dataclass(frozen=True)
+class Choice:
+    """Who is the best by a measure, or not told from it, the best first; `mean` is that of the best."""
+
+    contestants: tuple[str, ...]
+    mean: float
+    unit: str
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What to use on a task in a condition, among those that send anything.
+
+    `choices` are one each of `ADVISED`, none where nobody gets to the target; `lost` are those that never do.
+    """
+
+    task: str
+    condition: str
+    choices: tuple[Choice | None, ...]
+    lost: tuple[str, ...]
+
+
+def advice(found: Iterable[Heat]) -> list[Advice]:
+    """Return what heats say to a reader who has a network and looks for an algorithm."""
+    return [
+        Advice(
+            heat.task,
+            heat.condition,
+            tuple(_choice(heat.entries, measure) for measure in ADVISED),
+            tuple(entry.contestant for entry in heat.entries if _never(entry)),
+        )
+        for heat in found
+        if any(SOONEST in entry.standings for entry in heat.entries)
+    ]
+
+
+def _choice(entries: Iterable[Entry], measure: str) -> Choice | None:
+    found = [(entry.contestant, entry.standings[measure]) for entry in entries if measure in entry.standings]
+    best = sorted((pair for pair in found if pair[1].best and pair[1].ratio > 0), key=lambda pair: pair[1].ratio)
+    return Choice(tuple(who for who, _ in best), best[0][1].mean, best[0][1].unit) if best else None
+
+
+def _never(entry: Entry) -> bool:
+    return "time" in entry.standings and math.isinf(entry.standings["time"].ratio)
+
+
 def _heats(plot: Plot, made: Mapping[tuple[str, ...], dict[str, str]]) -> list[Heat]:
     found: dict[tuple[str, str], dict[str, list[dict[str, str]]]] = {}
     for row in _rows(plot, COLUMNS):
@@ -86,7 +134,7 @@ def _rows(plot: Plot, columns: Set[str]) -> list[dict[str, str]]:
 
 
 def _entry(contestant: str, rows: list[dict[str, str]], made: dict[str, str] | None) -> Entry:
-    standings = {row["measure"]: _standing(row) for row in rows if row["measure"] in UNITS}
+    standings = {row["measure"]: _standing(row) for row in rows if row["measure"] in UNITS | ADVISED}
     entry = Entry(contestant, rows[0]["chosen"], standings)
     if not made:
         return entry
@@ -96,7 +144,7 @@ def _entry(contestant: str, rows: list[dict[str, str]], made: dict[str, str] | N
 
 
 def _standing(row: dict[str, str]) -> Standing:
-    scale, unit = UNITS[row["measure"]]
+    scale, unit = (UNITS | ADVISED)[row["measure"]]
     mean, ratio, low, high = (_number(row[name]) for name in ("mean", "ratio", "low", "high"))
     return Standing(mean / scale, unit, ratio, low, high, row["best"] == "True")
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from reproductions.__main__ import main
+from reproductions.report.pages import BEGIN, END
 from reproductions.report.results import Plot
-from reproductions.report.standings import heats
+from reproductions.report.standings import Choice, advice, heats
 from tests.report.generated import write_papers, write_plot, write_results
 
 COLUMNS = "task,condition,contestant,measure,mean,ratio,low,high,best,chosen"
@@ -21,12 +22,21 @@ ROWS = (
     "digits,rain,fast,time,inf,inf,inf,inf,False,lr 0.1",
     "squares,ideal,slow,gradients,40,1.1,0.9,1.2,True,lr 1",
 )
+AMONG_SENDERS = (
+    "digits,ideal,slow,time of senders,1,1,1,1,True,",
+    "digits,ideal,even,time of senders,1.1,1.1,0.9,1.3,True,",
+    "digits,ideal,far,time of senders,2,2,1.9,2.1,False,",
+    "digits,ideal,even,bytes,3e6,1.5,1.4,1.6,False,",
+    "digits,ideal,slow,bytes,2e6,1,1,1,True,",
+    "digits,ideal,lost,time,inf,inf,inf,inf,False,",
+    "digits,ideal,lost,bytes,inf,inf,inf,inf,False,",
+)
 
 
-def write_map(folder: Path) -> Plot:
-    stem = write_plot(folder, "smoke", "paper0", "map")
-    stem.with_suffix(".csv").write_text("\n".join((COLUMNS, *ROWS)) + "\n")
-    return Plot("paper0", "smoke", "map", "", {".svg": stem.with_suffix(".svg"), ".csv": stem.with_suffix(".csv")})
+def write_map(folder: Path, more: tuple[str, ...] = (), scale: str = "smoke") -> Plot:
+    stem = write_plot(folder, scale, "paper0", "map")
+    stem.with_suffix(".csv").write_text("\n".join((COLUMNS, *ROWS, *more)) + "\n")
+    return Plot("paper0", scale, "map", "", {".svg": stem.with_suffix(".svg"), ".csv": stem.with_suffix(".csv")})
 
 
 def write_runs(folder: Path) -> Plot:
@@ -41,6 +51,29 @@ def test_an_entry_names_its_runs_and_tries(tmp_path: Path) -> None:
     assert fast.runs == (("0", "1a2b3c4d", "0.5"), ("1", "5e6f7a8b", "inf"))
     assert fast.tries == ("lr 0.1: 0.4", "lr 0.9: inf")
     assert (slow.runs, slow.tries) == ((), ())
+
+
+def test_advice_is_about_those_that_send_and_names_ties_and_who_never_gets_there(tmp_path: Path) -> None:
+    (told,) = advice(heats([write_map(tmp_path, AMONG_SENDERS)]))
+    assert (told.task, told.condition, told.lost) == ("digits", "ideal", ("lost",))
+    assert told.choices == (Choice(("slow", "even"), 1.0, "s"), Choice(("slow",), 2.0, "MB"))
+    nobody = tuple(row.replace("True", "False") for row in AMONG_SENDERS)
+    assert advice(heats([write_map(tmp_path, nobody)]))[0].choices == (None, None)
+    assert advice(heats([write_map(tmp_path)])) == []
+
+
+def test_pages_say_what_to_use(tmp_path: Path) -> None:
+    papers, readme = write_papers(tmp_path / "papers"), tmp_path / "README.md"
+    results = write_results(tmp_path / "results", papers)
+    readme.write_text(f"{BEGIN}\n{END}\n")
+    write_map(results, AMONG_SENDERS, scale="small")
+    given = ["--papers", str(papers)]
+    assert main(["pages", "--results", str(results), "--readme", str(readme), *given]) == 0
+    assert (
+        "| digits: ideal | **slow; even**: 1 s | **slow**: 2 MB | lost |" in (papers / "paper0/README.md").read_text()
+    )
+    assert main(["site", str(results), *given, "--to", str(tmp_path / "site")]) == 0
+    assert "<b>slow; even</b>" in (tmp_path / "site" / "compare.html").read_text()
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import hashlib
 import io
 import itertools
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Required
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict, TypeVar
 
@@ -60,11 +62,30 @@ class Run(Generic[E]):
         KeyError
             If the run did not record the metric.
         """
-        rows = self.frame[self.frame["metric"] == metric]
-        if rows.empty:
-            known = ", ".join(sorted(self.frame["metric"].unique()))
-            raise KeyError(f"the run recorded no {metric!r}, only {known}")
-        return rows.set_index("step")["value"]
+        import pandas as pd
+
+        rows = self._rows(metric)
+        steps = pd.Index(self.frame["step"].to_numpy()[rows], name="step")
+        return pd.Series(self.frame["value"].to_numpy()[rows], steps, name="value")
+
+    @property
+    def metrics(self) -> list[str]:
+        """Names of all metrics, in the order in which they were logged first."""
+        return list(self._places)
+
+    def _rows(self, metric: str) -> NDArray[np.intp]:
+        """Return where the rows of a metric are."""
+        if metric not in self._places:
+            raise KeyError(f"the run recorded no {metric!r}, only {', '.join(sorted(self._places))}")
+        return self._places[metric]
+
+    @functools.cached_property
+    def _places(self) -> dict[str, NDArray[np.intp]]:
+        """Where the rows of each metric are, found once: a session asks for thousands of metrics."""
+        import pandas as pd
+
+        codes, names = pd.factorize(self.frame["metric"])
+        return {name: np.flatnonzero(codes == k) for k, name in enumerate(names)}
 
     @property
     def diverged(self) -> bool:
@@ -76,7 +97,7 @@ class Run(Generic[E]):
 
     def final(self, metric: str) -> float:
         """Return the last value of a metric; see `series`."""
-        return float(self.series(metric).iloc[-1])
+        return float(self.frame["value"].to_numpy()[self._rows(metric)[-1]])
 
     def steps_to(self, metric: str, level: float) -> float:
         """Return the step at which a falling metric is at a level, between logged steps by interpolation.

@@ -1,10 +1,11 @@
-"""Standings, profiles, fronts and advice of numbers whose answers are known."""
+"""Standings, profiles, fronts and tables of numbers whose answers are known."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from reproductions.comparison.standings import advice, front, profile, summary, winners
+from reproductions.comparison.plots import tables
+from reproductions.comparison.standings import front, profile, summary, winners
 
 SEEDS = range(4)
 SECONDS = {
@@ -62,20 +63,24 @@ def test_the_front_holds_what_no_other_beats() -> None:
     assert front(beaten)["contestant"].tolist() == ["fast", "slow"]
 
 
-def test_advice_names_ties_and_who_never_gets_there() -> None:
-    told = advice(TABLE).set_index("condition")
-    assert told.loc["ideal", "best"] == "fast; even"
-    assert told.loc["bad", "best"] == "slow"
-    never = FRAME.assign(failed=FRAME["contestant"] == "fast")
-    assert advice(summary(never, "seconds_to_target"))["never there"].tolist() == ["fast", "fast"]
-
-
 def test_who_sends_nothing_is_first_and_no_measure_for_the_others() -> None:
     silent = FRAME.assign(bytes_to_target=FRAME["bytes_to_target"].where(FRAME["contestant"] != "slow", 0.0))
     table = summary(silent[silent["condition"] == "ideal"], "bytes_to_target").set_index("contestant")
     assert table.loc["slow", "ratio"] == 0.0
     assert table["best"].all()
     assert table.loc["even", "ratio"] == pytest.approx(1.0)
+
+
+def test_who_sends_nothing_is_compared_with_nobody_who_sends() -> None:
+    first = FRAME["contestant"] == "fast"
+    silent = FRAME.assign(
+        bytes_to_target=FRAME["bytes_to_target"].mask(first, 0.0), steps_to_target=1.0, chosen="", task="toy"
+    )
+    found = tables(silent[silent["condition"] == "ideal"]).set_index(["measure", "contestant"])
+    assert found.loc[("time", "fast"), "ratio"] == "1"
+    assert ("time of senders", "fast") not in found.index
+    assert found.loc[("time of senders", "even"), "best"]
+    assert ("time of senders", "slow") not in found.index
 
 
 def test_one_seed_tells_nobody_apart() -> None:
