@@ -65,7 +65,7 @@ def section_of(source: str) -> Section:
         if match := re.search(rf"\b(?i:{pattern}){NUMBER}", source):
             return Section((position, _natural(_decimal(title, match[1]))), f"{title} {match[1]}")
     title = re.split(r"[;,]", source)[0].strip() or "Elsewhere"
-    return Section((len(KINDS), ()), title)
+    return Section((0 if title.startswith("Map ") else len(KINDS), ()), title)  # a map is a figure without a number
 
 
 def place(plot: Plot, findings: Iterable[Finding]) -> Section | None:

@@ -78,13 +78,18 @@ def _own(finding: Finding) -> str:
 
 
 def sentence(rows: Sequence[Summary]) -> str:
-    """Return the sums of all papers as a sentence."""
+    """Return the sums of all papers as one sentence, or two if there are claims about a paper's own setting."""
     anywhere, own = total(rows).anywhere, total(rows).own
-    return (
+    said = (
         f"Of {sum(anywhere)} claims that any computer can decide, {anywhere[0]} are reproduced, {anywhere[1]} with a "
-        f"misprint, {anywhere[2]} are errata and {anywhere[3]} are something else or not run. Of {sum(own)} about the "
-        f"paper's own setting, {own[0]} were decided in it; of the others, {own[1]} show a trend elsewhere or are "
-        f"consistent by a model, {own[2]} are something else, and {own[3]} nothing, as they were not run."
+        f"misprint, {anywhere[2]} are errata and {anywhere[3]} are something else or not run."
+    )
+    if not any(own):
+        return said
+    return (
+        f"{said} Of {sum(own)} about the paper's own setting, {own[0]} were decided in it; of the others, {own[1]} show "
+        f"a trend elsewhere or are consistent by a model, {own[2]} are something else, and {own[3]} nothing, as they "
+        "were not run."
     )
 
 

@@ -15,6 +15,7 @@ from tests.report.generated import verdicts
     [
         ("Figure 4(a,b); Sec 6", "Figure 4", "Figures and tables"),
         ("Fig. 12, caption", "Figure 12", "Figures and tables"),
+        ("Map of digits", "Map of digits", "Figures and tables"),
         ("Table 2", "Table 2", "Figures and tables"),
         ("Table I", "Table I", "Figures and tables"),
         ("Table II, Sec V-C", "Table II", "Figures and tables"),

@@ -68,6 +68,9 @@ def test_the_sentence_adds_up() -> None:
     ]
     said = sentence(summarize(Results(papers, ("smoke",), tuple(findings), ())))
     assert "Of 2 claims that any computer can decide, 2 are reproduced" in said
+    assert "Of 2 about the paper's own setting" in said
+    ours = Results(papers, ("smoke",), tuple(each for each in findings if each.verdict == "reproduced"), ())
+    assert "own setting" not in sentence(summarize(ours)), "there are no such claims"
     assert "Of 2 about the paper's own setting, 0 were decided in it" in said
     assert "of the others, 2 show a trend elsewhere or are consistent by a model, 0 are something else" in said
 
