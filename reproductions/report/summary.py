@@ -87,9 +87,9 @@ def sentence(rows: Sequence[Summary]) -> str:
     if not any(own):
         return said
     return (
-        f"{said} Of {sum(own)} about the paper's own setting, {own[0]} were decided in it; of the others, {own[1]} show "
-        f"a trend elsewhere or are consistent by a model, {own[2]} are something else, and {own[3]} nothing, as they "
-        "were not run."
+        f"{said} Of {sum(own)} about the paper's own setting, {own[0]} were decided in it; of the others, {own[1]} "
+        f"show a trend elsewhere or are consistent by a model, {own[2]} are something else, and {own[3]} nothing, as "
+        "they were not run."
     )
 
 
