@@ -19,7 +19,7 @@ from reproductions.harness.runs.context import Context
 from reproductions.harness.runs.experiment import Experiment, Placement
 from reproductions.harness.runs.key import CARRIERS, PROJECT
 
-SLOW = ("networkx", "numba", "pandas", "scipy.stats", "sklearn.datasets")
+SLOW = ("networkx", "numba", "pandas", "scipy.stats", "sklearn.datasets", "torch.func", "torchvision")
 
 
 def loaded() -> list[str]:

@@ -69,6 +69,7 @@ def test_figures_4_and_8_need_drops_to_matter(wrong: Algorithm) -> None:
     assert [order.verdict, lowest.verdict, eight.verdict] == ["deviates"] * 3
 
 
+@pytest.mark.slow
 @pytest.mark.xfail(
     strict=True, reason="not seen: its rise at 99 % is below half of that at 90 % as well; figure 5 tells the two apart"
 )
