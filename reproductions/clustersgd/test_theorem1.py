@@ -70,7 +70,8 @@ def test_external(claim: Decider, runs: Runs[Descents], figures: FigureFolder) -
     search = searched(ratios, "schedules that look at no values, mu to L, T to 48")
     seen = _with_sight()
     text = f"{max(ratios):.3f} of the bound at worst; {seen:.1f} of it against an adversary that sees the values"
-    claim.decide(all_of(search, _follows(runs)), text, runs)
+    readings = {"oblivious": all_of(search, _follows(runs)), "adaptive": searched([seen], "the largest first, N = 1")}
+    claim.decide_readings(readings, text, runs)
 
 
 @decides("clustersgd-theorem1-internal")

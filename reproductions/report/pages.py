@@ -80,14 +80,14 @@ def brief(evidence: Evidence, claim: Claim) -> str:
 
 
 def why(finding: Finding) -> str:
-    """Say why a claim is not simply reproduced: what is wrong in print, or what stands in the way."""
+    """Say why a claim is not simply reproduced: what is wrong in print, what stands in the way, or another reading."""
     claim, v = finding.claim, finding.headline.verdict
     if v.verdict == "erratum":
         return claim.erratum
     if v.verdict == "misprint":
         return claim.misprint
     explained = v.verdict in EXPLAINED and v.verdict != "not run"  # whose reason is what was found
-    return v.why if explained else ""
+    return v.why if explained else v.otherwise
 
 
 # ------------------------------------------------------------------------------------------------------------- README

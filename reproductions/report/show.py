@@ -52,6 +52,7 @@ def _facts(results: Results, finding: Finding) -> Iterator[tuple[str, str]]:
     tested = interval_name(finding) if v.interval else ""
     yield "tested", tested.removeprefix("Interval").removeprefix(" of ").removeprefix(", which ")
     yield "why", v.why
+    yield "readings", v.otherwise
     yield "erratum", claim.erratum
     yield "misprint", claim.misprint
     yield "smaller scale", claim.reduced

@@ -41,7 +41,8 @@ def _csv_row(finding: Finding, evidence: Evidence) -> dict[str, object]:
     row = asdict(evidence.verdict)
     low, high = row.pop("interval") or (None, None)  # of the estimate, which may be another number than is found
     stated = {name: getattr(finding.claim, name) for name in STATEMENT}
-    row |= {"reason": evidence.verdict.why, "estimate_low": low, "estimate_high": high}
+    readings = "; ".join(f"{name}: {outcome}" for name, outcome in evidence.verdict.by_reading.items())
+    row |= {"reason": evidence.verdict.why, "by_reading": readings, "estimate_low": low, "estimate_high": high}
     row |= {"headline": evidence is finding.headline} | stated
     return {name: f"'{value}" if is_formula(str(value)) else value for name, value in row.items()}
 

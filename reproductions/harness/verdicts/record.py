@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, get_args
 
 from pydantic import ConfigDict, Field
 
 from reproductions.harness.runs.provenance import hardware, provenance
 from reproductions.harness.verdicts.claims import SCALES, Basis, Claim, Name, PaperName
+from reproductions.harness.verdicts.decisions import Outcome
 
 SCHEMA = 2
 Count = Annotated[int, Field(ge=0)]
@@ -50,6 +51,8 @@ class Verdict:
         One of `VERDICTS`, what it rests on (exact, executed, simulated or modelled), and why.
     found
         What was found, as a short text.
+    by_reading
+        What became of each reading of the statement, the one that decides first; none where it has one reading alone.
     interval, estimate, confidence, df
         The number behind it, and its interval at this confidence with these degrees of freedom.
     workload, seeds, ranks, hardware
@@ -68,6 +71,7 @@ class Verdict:
     basis: Annotated[str, one_of(BASES)] = "exact"
     reason: str = "the test ended before it decided the claim"
     found: str = ""
+    by_reading: dict[str, Outcome] = field(default_factory=dict)
     interval: tuple[float, float] | None = None
     estimate: float | None = None
     confidence: float | None = None
@@ -98,6 +102,14 @@ class Verdict:
             return False
         unit = 10.0 ** -len(numbers[0]["decimals"] or "")
         return "e" not in numbers[0][0] and abs(float(numbers[0][0]) - self.estimate) <= unit / 2 * (1 + 1e-9)
+
+    @property
+    def otherwise(self) -> str:
+        """Which readings end otherwise than the one that decides, as a sentence; nothing if none does."""
+        words = {"holds": "it holds", "fails": "it does not hold", "inconclusive": "it is inconclusive"}
+        first, *others = self.by_reading.items() or [("", "")]
+        differing = [f"as “{name}” {words[outcome]}" for name, outcome in others if outcome != first[1]]
+        return f"Read as “{first[0]}”; {', '.join(differing)}." if differing else ""
 
     @property
     def by_holm(self) -> bool:

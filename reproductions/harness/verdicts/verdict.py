@@ -113,6 +113,7 @@ class Decider:
         ordered = {name: readings[name] for name in self.claim.readings}
         sides = "; ".join(f"{name}: {each.outcome}, {each.explanation}" for name, each in ordered.items())
         text = found or "; ".join(f"{name}: {_text(each.interval)}" for name, each in ordered.items())
+        self.verdict.by_reading = {name: each.outcome for name, each in ordered.items()}
         self.decide(replace(readings[first], explanation=sides), text, runs, number)
 
     def decide_erratum(
