@@ -123,5 +123,10 @@ def test_a_row_says_why_a_claim_is_not_simply_reproduced(verdict: str, reason: s
     assert (reason in brief(Evidence(row), claim)) == (verdict == "not run")
 
 
+def test_a_row_says_that_another_reading_ends_otherwise() -> None:
+    row = Verdict("toy-number", "toy", "smoke", "t", "reproduced", by_reading={"a step": "holds", "a pass": "fails"})
+    assert why(Finding(CLAIM, Evidence(row))) == "Read as “a step”; as “a pass” it does not hold."
+
+
 def test_plain_text_stays_plain() -> None:
     assert cell("a_b * c\n  [d] `e` \\f $g |h <b>") == r"a\_b \* c \[d\] \`e\` \\f \$g \|h \<b\>"

@@ -85,6 +85,16 @@ def test_every_record_keeps_the_provenance_of_its_session(tmp_path: Path) -> Non
     assert sessions() == {"2": ["a"], "3": ["b"], "3+": ["c"]}
 
 
+def test_records_from_before_a_field_was_added_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "verdicts.json"
+    keep(path, [verdict("a")], HERE)
+    document = json.loads(path.read_text())
+    del document["claims"][0]["by_reading"]
+    path.write_text(json.dumps(document))
+    keep(path, [verdict("b")], HERE)
+    assert words(path) == {"a": "reproduced", "b": "reproduced"}
+
+
 def test_scales_do_not_replace_each_other(tmp_path: Path) -> None:
     path = tmp_path / "verdicts.json"
     keep(path, [verdict("a"), verdict("a", "trend", scale="small")], HERE)

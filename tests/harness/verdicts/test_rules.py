@@ -250,6 +250,11 @@ def test_readings_are_decided_side_by_side() -> None:
     assert ours.verdict.found == "rounds: -2; passes: 2"
     assert ours.verdict.reason.startswith("rounds: holds, a - b < 0")
     assert "; passes: fails, a - b < 0" in ours.verdict.reason
+    assert list(ours.verdict.by_reading.items()) == [("rounds", "holds"), ("passes", "fails")]
+    assert ours.verdict.otherwise == "Read as “rounds”; as “passes” it does not hold."
+    same = decider(readings={"rounds": "iterations are rounds", "passes": "iterations are passes"})
+    same.decide_readings({"rounds": HOLDS, "passes": HOLDS})
+    assert (same.verdict.otherwise, decider().verdict.otherwise) == ("", "")
     with pytest.raises(ValueError, match="has the readings rounds, passes, but rounds were decided"):
         ours.decide_readings({"rounds": HOLDS})
     with pytest.raises(ValueError, match="has the readings none"):
