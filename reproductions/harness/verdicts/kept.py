@@ -30,7 +30,6 @@ Name = tuple[str, str]  # of a claim and a scale
 Document = dict[str, Any]
 UNLOCKED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # of a file system that locks nothing
 NOTHING = ("not run", "crashed")  # from the least: a crash needs somebody to look
-LATER = ("by_reading",)  # fields that older records do not have
 STANDING = ("reproduced", "misprint", "trend", "trend-excluded", "consistent", "erratum")
 _SESSION = TypeAdapter(Provenance)
 _ROW = TypeAdapter(Verdict)
@@ -178,9 +177,11 @@ def _check_rows(path: Path, document: Document) -> None:
         for row in rows:
             what = f"the record {brief(repr(row.get('id') if isinstance(row, dict) else row))}"
             stored = dict(row)
+            if "by_reading" not in stored:  # of which older records do not know
+                row["by_reading"] = stored["by_reading"] = {}
             if stored.pop("session", None) not in sessions:
                 raise ValueError("no session made it")
-            if missing := [field.name for field in fields(Verdict) if field.name not in {*stored, *LATER}]:
+            if missing := [field.name for field in fields(Verdict) if field.name not in stored]:
                 raise ValueError(f"{missing[0]} is missing")
             _ROW.validate_json(json.dumps(stored))
     except ValidationError as error:
