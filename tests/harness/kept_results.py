@@ -96,9 +96,10 @@ class Kept:
         (self.paper / f"test_case{next(NUMBER)}.py").write_text(text)  # a module is loaded once in a process
 
     def arguments(self, *more: str) -> list[str]:
-        plugin = ["-p", "reproductions.harness.plugin", "-p", "no:cacheprovider", "--import-mode=importlib"]
+        plugin = ["-p", "reproductions.harness.plugin", "--import-mode=importlib"]
+        quick = ["-p", "no:cacheprovider", "-p", "no:hypothesispytest"]
         where = ["-c", os.devnull, "--rootdir", str(self.folder), "--results", str(self.results), "--device", "cpu"]
-        return [*plugin, *where, "--ranks", "2", str(self.paper), *more]
+        return [*plugin, *quick, *where, "--ranks", "2", str(self.paper), *more]
 
     def run(self, *more: str) -> int:
         return int(pytest.main(self.arguments(*more)))

@@ -23,7 +23,8 @@ class Session:
         shutil.copytree(TOY, self.paper, ignore=shutil.ignore_patterns("__pycache__"))
 
     def command(self, *arguments: str) -> list[str]:
-        options = ["-p", "reproductions.harness.plugin", "-p", "no:cacheprovider", "--device", "cpu", "--ranks", "2"]
+        quick = ["-p", "no:cacheprovider", "-p", "no:hypothesispytest"]  # which takes a second to load
+        options = ["-p", "reproductions.harness.plugin", *quick, "--device", "cpu", "--ranks", "2"]
         folders = ["-c", os.devnull, "--rootdir", str(self.folder), "--results", str(self.results)]
         return [sys.executable, "-m", "pytest", *options, *folders, *arguments]
 

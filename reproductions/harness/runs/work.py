@@ -171,7 +171,6 @@ def execute(
     free: FreeMemory | None = None,
 ) -> MPI.Comm:
     """Run one experiment on the ranks `members` and store its frame; return those that are alive."""
-    import pandas as pd
     from mpi4py import MPI
 
     from reproductions.harness.runs.context import Context
@@ -203,6 +202,8 @@ def execute(
     members = context.comm or members
     members.Barrier()  # a run is done when it is done on all ranks
     if members.Get_rank() == 0:  # the first may have been killed
+        import pandas as pd
+
         frame = pd.DataFrame(context.rows, columns=["step", "metric", "value"])
         seconds = {"seconds": time.perf_counter() - start, "ranks": members.Get_size()}
         store.save(key, frame, job.provenance | seconds | context.notes | _library(), describe(experiment))
