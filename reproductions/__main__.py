@@ -61,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
     pilots.set_defaults(run=_pilots)
     schema = commands.add_parser("schema", help="write reproductions/claims.schema.json, by which editors check claims")
     schema.set_defaults(run=_schema)
+    _add_precision(commands.add_parser("precision", help="say how far runs in a faster precision end from float32"))
     roofline = commands.add_parser("roofline", help="print how fast a GPU can be at best, the tables of docs/gpu.md")
     roofline.set_defaults(run=_roofline)
     costs = commands.add_parser("costs", help="renew the table of docs/costs.md: what the training figures cost")
@@ -135,6 +136,22 @@ def _add_history(top: argparse.ArgumentParser) -> None:
         command.add_argument("--since", metavar="COMMIT", help="look at what came after this commit")
     for command in (add, diff, issue):
         command.add_argument("--history", type=Path, required=True, metavar="DIR")
+
+
+def _add_precision(command: argparse.ArgumentParser) -> None:
+    command.add_argument("results", nargs="?", type=Path, default=Path("results"), metavar="RESULTS")
+    command.add_argument(
+        "--metric", action="append", help="several times for more (default: train_loss, test_accuracy)"
+    )
+    command.set_defaults(run=_precision)
+
+
+def _precision(given: argparse.Namespace) -> int:
+    from reproductions import precisions
+
+    found = precisions.effects(given.results, given.metric or precisions.METRICS)
+    print(found.to_string(index=False, float_format="{:.4g}".format))
+    return 0
 
 
 def _pilots(given: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-PROVENANCE = ("workload", "seconds", "ranks", "commit", "clean", "time", "cpu", "cores", "gpu")
+PROVENANCE = ("workload", "precision", "seconds", "ranks", "commit", "clean", "time", "cpu", "cores", "gpu")
 
 
 def load(results: str | Path = "results") -> pd.DataFrame:

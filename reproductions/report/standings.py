@@ -67,7 +67,7 @@ def heats(plots: Iterable[Plot]) -> list[Heat]:
 
 
 @dataclass(frozen=True)
-class Choice:
+class Leaders:
     """Who is the best by a measure, or not told from it, the best first; `mean` is that of the best."""
 
     contestants: tuple[str, ...]
@@ -79,12 +79,12 @@ class Choice:
 class Advice:
     """What to use on a task in a condition, among those that send anything.
 
-    `choices` are one each of `ADVISED`, none where nobody gets to the target; `lost` are those that never do.
+    `leaders` are one each of `ADVISED`, none where nobody gets to the target; `lost` are those that never do.
     """
 
     task: str
     condition: str
-    choices: tuple[Choice | None, ...]
+    leaders: tuple[Leaders | None, ...]
     lost: tuple[str, ...]
 
 
@@ -94,7 +94,7 @@ def advice(found: Iterable[Heat]) -> list[Advice]:
         Advice(
             heat.task,
             heat.condition,
-            tuple(_choice(heat.entries, measure) for measure in ADVISED),
+            tuple(_leaders(heat.entries, measure) for measure in ADVISED),
             tuple(entry.contestant for entry in heat.entries if _never(entry)),
         )
         for heat in found
@@ -102,10 +102,10 @@ def advice(found: Iterable[Heat]) -> list[Advice]:
     ]
 
 
-def _choice(entries: Iterable[Entry], measure: str) -> Choice | None:
+def _leaders(entries: Iterable[Entry], measure: str) -> Leaders | None:
     found = [(entry.contestant, entry.standings[measure]) for entry in entries if measure in entry.standings]
     best = sorted((pair for pair in found if pair[1].best and pair[1].ratio > 0), key=lambda pair: pair[1].ratio)
-    return Choice(tuple(who for who, _ in best), best[0][1].mean, best[0][1].unit) if best else None
+    return Leaders(tuple(who for who, _ in best), best[0][1].mean, best[0][1].unit) if best else None
 
 
 def _never(entry: Entry) -> bool:

@@ -11,7 +11,7 @@ import pytest
 from reproductions.__main__ import main
 from reproductions.report.pages import BEGIN, END
 from reproductions.report.results import Plot
-from reproductions.report.standings import Choice, advice, heats
+from reproductions.report.standings import Leaders, advice, heats
 from tests.report.generated import write_papers, write_plot, write_results
 
 COLUMNS = "task,condition,contestant,measure,mean,ratio,low,high,best,chosen"
@@ -56,9 +56,9 @@ def test_an_entry_names_its_runs_and_tries(tmp_path: Path) -> None:
 def test_advice_is_about_those_that_send_and_names_ties_and_who_never_gets_there(tmp_path: Path) -> None:
     (told,) = advice(heats([write_map(tmp_path, AMONG_SENDERS)]))
     assert (told.task, told.condition, told.lost) == ("digits", "ideal", ("lost",))
-    assert told.choices == (Choice(("slow", "even"), 1.0, "s"), Choice(("slow",), 2.0, "MB"))
+    assert told.leaders == (Leaders(("slow", "even"), 1.0, "s"), Leaders(("slow",), 2.0, "MB"))
     nobody = tuple(row.replace("True", "False") for row in AMONG_SENDERS)
-    assert advice(heats([write_map(tmp_path, nobody)]))[0].choices == (None, None)
+    assert advice(heats([write_map(tmp_path, nobody)]))[0].leaders == (None, None)
     assert advice(heats([write_map(tmp_path)])) == []
 
 
