@@ -121,9 +121,9 @@ def readme(text: str, results: Results, path: Path, root: Path) -> str:
 def summary(results: Results, folder: Path, root: Path) -> str:
     """Return the summary as Markdown, with links that are relative to the folder of its page."""
     rows = summarize(results)
-    names = [f"{title}: {name}" if not i else name for title, half in HALVES.items() for i, name in enumerate(half)]
+    names = [f"{title}: {name}" for title, half in HALVES.items() for name in half]
     table = [("paper", *names), ("---", *("---:" for _ in names))]
-    table += [(_linked(row.paper, folder, root), *map(str, row.numbers)) for row in rows]
+    table += [(f"`{row.paper.name}` {_linked(row.paper, folder, root)}", *map(str, row.numbers)) for row in rows]
     table += [("**in all**", *(f"**{number}**" for number in total(rows).numbers))]
     prose = textwrap.wrap(f"{sentence(rows)} {LEGEND}", 120, break_on_hyphens=False)
     failed = [finding.claim for finding in results.findings if finding.verdict in LISTED]

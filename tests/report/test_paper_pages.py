@@ -89,7 +89,7 @@ def test_the_summary_of_the_readme_is_renewed_between_its_markers(results: Path,
     assert text.startswith(f"before\n{BEGIN}\n| paper | decidable anywhere: reproduced |")
     assert text.endswith(f"{END}\nafter\n")
     assert "old" not in text
-    assert "| [Author & Other, “On paper0”](papers/paper0/README.md) | " in text
+    assert "| `paper0` [Author & Other, “On paper0”](papers/paper0/README.md) | " in text
     assert "![Every verdict of paper0](papers/paper0/verdicts.svg)" in text[text.index("<details>") :]
     assert pages(results, papers, readme, "--check") == 0
 

@@ -104,6 +104,6 @@ def test_every_page_of_the_documentation_is_linked() -> None:
     assert pages == {link for link in re.findall(r"\]\(docs/([^)#]+)", README) if link in pages}
 
 
-def test_what_is_not_shown_is_said_before_the_commands() -> None:
-    assert README.index("**Not shown yet.**") < README.index("## Two commands")
+def test_what_is_not_decided_is_said_before_the_commands() -> None:
+    assert README.index("**Not decided yet.**") < README.index("## Two commands")
     assert Path(ROOT / "CITATION.cff").exists()

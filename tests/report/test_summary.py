@@ -89,8 +89,8 @@ def papers(tmp_path: Path) -> Path:
 
 
 def rows_of(text: str) -> dict[str, list[int]]:
-    """Return the numbers of each row that begins with the name or the title of a paper."""
-    found = re.findall(r"^\W*(?:Author .*)?(paper\d)\S*((?:[ |]+\d+){8})", text, re.MULTILINE)
+    """Return the numbers of each row that begins with the name of a paper."""
+    found = re.findall(r"^\W*(paper\d)\b.*?((?:[ |]+\d+){8})\W*$", text, re.MULTILINE)
     return {name: [int(number) for number in re.findall(r"\d+", cells)] for name, cells in found}
 
 
