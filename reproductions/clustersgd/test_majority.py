@@ -37,7 +37,7 @@ def test_majority(claim: Decider) -> None:
         exactly(ends, corrected), exactly(ends, left), exactly([*numbers, *common], np.ones(len(numbers) + len(common)))
     )
     text = f"ends in {sum(ends)} of {len(ends)} cases, those with floor(m/2) + 1 clusters left"
-    claim.decide_erratum(exactly(ends, printed), decision, text)
+    claim.decide_misprint(exactly(ends, printed), decision, text)
 
 
 @decides("clustersgd-singleton-n-2f")

@@ -88,7 +88,11 @@ def test_dominance(claim: Decider) -> None:
         f"the other terms are {max(values[0] for values in found.values()):.3f} of the second at T = {times[0]} n^2, "
         f"fall with the slope {max(slopes):.2f} in T; at T = n^1.5, n = {early.n}, they are {early.rest():.0f} times it"
     )
-    claim.decide(all_of(small, vanish, shares(early, 288 * early.n**2)), text)
+    readings = {
+        "T to infinity at fixed n": all_of(small, vanish, shares(early, 288 * early.n**2)),
+        "T/n to infinity alone": searched([early.rest()], "first and third term over the second, T = n^1.5"),
+    }
+    claim.decide_readings(readings, text)
 
 
 @decides("popsgd-eq12-rate")
