@@ -10,7 +10,8 @@ from math import comb
 import numpy as np
 
 from algorithms.rps.servers import ServerAveraging
-from reproductions.paper import Decider, Decision, Runs, Settings, agree, all_of, close, decides, exactly
+from reproductions.paper import Decider, Decision, Runs, Settings, agree, all_of, close, decides, exactly, searched
+from reproductions.rps import exact
 from reproductions.rps.exact import Array, enumerate_moments, enumerate_servers
 from reproductions.rps.mixing import MixingMatrices
 from reproductions.rps.observed_moments import closed_form, observed
@@ -99,10 +100,23 @@ def test_printed_lemma7(claim: Decider) -> None:
 def test_printed_lemma8(claim: Decider) -> None:
     true = np.array([closed_form("alpha2")(n, p) for n, p in CELLS])
     formula = np.array([closed_form("printed_alpha2")(n, p) for n, p in CELLS])
-    bounds = exactly(formula >= true, np.ones(len(CELLS), bool))
+    readings = {
+        "bound": all_of(_enumerated("alpha2"), exactly(formula >= true, np.ones(len(CELLS), bool))),
+        "equality": close(formula, true, rtol=1e-9, atol=0),
+    }
     small = [closed_form(name)(4, 1e-6) for name in ("printed_alpha2", "alpha2")]
     text = f"n = 4, p = 1e-6: printed {small[0]:.4f}, exact {small[1]:.1e}"
-    claim.decide_erratum(close(formula, true, rtol=1e-9, atol=0), all_of(_enumerated("alpha2"), bounds), text)
+    claim.decide_readings(readings, text)
+
+
+@decides("rps-alpha2-order-shown")
+def test_order_by_the_printed_formula(claim: Decider) -> None:
+    n, p = np.meshgrid(2.0 ** np.arange(1, 11), np.geomspace(1e-9, 0.5, 40), indexing="ij")
+    formula, true = (moment(n, p) * n / (p * (1 - p)) for moment in (exact.printed_alpha2, exact.alpha2))
+    where = "over 3 p (1 - p)/n, n to 1,024, p from 1e-9"
+    printed = searched([formula.max() / 3], f"formula of lemma 8 {where}")
+    corrected = searched((true / 3).ravel(), f"exact alpha_2 {where}")
+    claim.decide_erratum(printed, corrected, f"formula up to {formula.max():.1e}, exact up to {true.max():.2f}")
 
 
 @decides("rps-lemma8-T3")

@@ -273,3 +273,17 @@ def test_servers_apart_have_to_lose_messages_independently(wrong):
     swapped = {"apart": [replace(e, algorithm=wrong(e.algorithm.servers)) for e in right["apart"]]}
     runs = remembered(swapped)
     assert_red("rps-footnote1-any-servers", lambda claim: test_lemmas6_8.test_servers_unlike_workers(claim, runs))
+
+
+def test_a_formula_of_the_right_order_would_show_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(test_lemmas6_8.exact, "printed_alpha2", test_lemmas6_8.exact.alpha2)
+    assert_red("rps-alpha2-order-shown", test_lemmas6_8.test_order_by_the_printed_formula)
+
+
+def test_less_than_a_third_of_the_formula_of_lemma8_is_no_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = test_lemmas6_8.closed_form
+    smaller = {"printed_alpha2": 0.3}  # the formula is 2.9 times the exact value at least
+    monkeypatch.setattr(
+        test_lemmas6_8, "closed_form", lambda name: lambda n, p: smaller.get(name, 1.0) * right(name)(n, p)
+    )
+    assert_red("rps-lemma8-printed-alpha2", test_lemmas6_8.test_printed_lemma8)
