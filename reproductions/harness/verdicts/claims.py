@@ -140,6 +140,8 @@ class Claim(_Value):
     """By scale, the cause of a known deviation."""
     inconclusive: dict[str, str] = Field(default_factory=dict)
     """By scale, why the evidence is known to decide nothing."""
+    opposite: dict[str, str] = Field(default_factory=dict)
+    """By reduced scale, why the opposite that a stand-in shows refutes nothing: the verdict is then inconclusive."""
     note: str = ""
     """Reading chosen where the text is ambiguous."""
 

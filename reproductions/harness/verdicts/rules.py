@@ -10,7 +10,11 @@ from reproductions.harness.verdicts.claims import Claim
 from reproductions.harness.verdicts.decisions import Decision, Interval, Outcome
 
 BASES = ("exact", "executed", "simulated", "modelled")  # from the strongest to the weakest
-LISTED = ("deviates", "inconclusive")  # what a claims file says beforehand, with its cause
+LISTED = {  # verdicts that a claims file says beforehand, with their cause, by its fields
+    "deviates": "deviates",
+    "inconclusive": "inconclusive",
+    "opposite": "inconclusive",
+}
 
 
 def basis_of(claim: Claim, bases: Iterable[str]) -> str:
@@ -30,6 +34,8 @@ def word(claim: Claim, scale: str, basis: str, outcome: Outcome, excluded: bool 
     excluded
         Whether the printed number is excluded by what was found at a reduced scale.
     """
+    if outcome == "fails" and claim.opposite.get(scale):
+        return "inconclusive"
     if outcome != "holds":
         return "deviates" if outcome == "fails" else "inconclusive"
     if claim.illustration:
@@ -82,4 +88,5 @@ def too_wide(claim: Claim, decision: Decision) -> str:
 
 def listed(claim: Claim, scale: str) -> tuple[str, str]:
     """Return the verdict that the claims file lists for a scale and its cause; two empty texts if it lists none."""
-    return next(((name, cause) for name in LISTED if (cause := getattr(claim, name).get(scale))), ("", ""))
+    causes = ((word, getattr(claim, name).get(scale)) for name, word in LISTED.items())
+    return next(((word, cause) for word, cause in causes if cause), ("", ""))

@@ -160,6 +160,8 @@ class Decider:
         row, self.decision = self.verdict, decision
         row.verdict = rules.word(self.claim, row.scale, row.basis, decision.outcome, self.excluded)
         row.reason = "; ".join(filter(None, (decision.explanation, self.diverged)))
+        if row.verdict == "inconclusive" and decision.outcome == "fails":
+            row.reason = f"{self.claim.opposite[row.scale]} ({row.reason})"
         if self.diverged and decision.outcome == "inconclusive":
             row.reason = f"{self.diverged}: more seeds would not decide"
 

@@ -94,6 +94,9 @@ def made(*kinds: type[Experiment]) -> list[Run]:
         ({"inconclusive": {"smoke": "too noisy"}}, "smoke", OPEN, "skipped", "inconclusive"),
         ({"inconclusive": {"smoke": "too noisy"}}, "smoke", HOLDS, "failed", "trend"),
         ({"inconclusive": {"smoke": "too noisy"}}, "smoke", FAILS, "failed", "deviates"),
+        ({"opposite": {"smoke": "a stand-in"}}, "smoke", FAILS, "skipped", "inconclusive"),
+        ({"opposite": {"smoke": "a stand-in"}}, "smoke", HOLDS, "failed", "trend"),
+        ({"opposite": {"smoke": "a stand-in"}}, "paper", FAILS, "failed", "deviates"),
     ],
 )
 def test_the_word_of_a_decision(

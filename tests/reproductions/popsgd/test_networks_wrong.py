@@ -99,7 +99,7 @@ def test_mult_that_is_ignored_is_not_sufficient() -> None:
     made[many] = [Run(new, run.frame, run.provenance) for new, run in zip(right[many], made[few], strict=True)]
     test = test_mult.test_a_low_mult_is_sufficient
     assert decided(test, "popsgd-mult-1-4", runs=Runs(made)).verdict == "deviates"
-    assert decided(test, "popsgd-mult-1", runs=Runs(made)).verdict == "deviates"
+    assert decided(test, "popsgd-mult-1", runs=Runs(made)).verdict == "inconclusive"  # the right one is not either
 
 
 # ----------------------------------------------------------------------------------------------------- partitions

@@ -92,7 +92,9 @@ def test_sensitivity_to_the_period() -> None:
         return 40.0 if method.paradigm == "gossip" else halved(method)
 
     green(test, claim, settings=SETTINGS, runs=k_m(by_gossip))
-    red(test, claim, settings=SETTINGS, runs=k_m(by_ring))
+    found = decided(test, claim, settings=SETTINGS, runs=k_m(by_ring))
+    assert found.verdict == "inconclusive"
+    assert found.reason.startswith("By both readings the ring gains more")  # as with the right algorithm
 
 
 @pytest.mark.filterwarnings("error")
