@@ -141,7 +141,7 @@ class Claim(_Value):
     inconclusive: dict[str, str] = Field(default_factory=dict)
     """By scale, why the evidence is known to decide nothing."""
     opposite: dict[str, str] = Field(default_factory=dict)
-    """By reduced scale, why the opposite that a stand-in shows refutes nothing: the verdict is then inconclusive."""
+    """By scale, why the opposite that was found refutes nothing, as in a stand-in or with an open parameter."""
     note: str = ""
     """Reading chosen where the text is ambiguous."""
 

@@ -122,7 +122,7 @@ def at_paper_scale(claim_id: str, losses: dict[float, float]) -> str:
     settings = Settings(scale="paper", seeds=8)
     right = by_arrival(settings, "LSTM", losses)
     runs = Runs({arrival: [ended(arrival, losses[arrival], run) for run in group] for arrival, group in right.items()})
-    claim = decider(claim_id).claim.model_copy(update={"inconclusive": {}})
+    claim = decider(claim_id).claim.model_copy(update={"inconclusive": {}, "opposite": {}})
     ours = Decider(claim, open_verdict(claim, "paper", "wrong"))
     test = test_figure4c.test_rise_over_the_baseline if "rise" in claim_id else test_figure4c.test_printed_loss
     with contextlib.suppress(pytest.fail.Exception, pytest.skip.Exception):
