@@ -33,8 +33,17 @@ def test_majority(claim: Decider) -> None:
             corrected.append(m - f_c >= m // 2 + 1)
     numbers = [(f_c <= (m - 1) // 2) == (m - f_c >= m // 2 + 1) for m in range(1, MANY) for f_c in range(m)]
     common = [bool(set(a) & set(b)) for m in range(1, 8) for a, b in _pairs_of_majorities(m)]
+    # read as processes, the printed condition allows f = 4 of these nine, but not all executions end
+    represented = [
+        sum(len(members) for members in UNEQUAL[1].members if set(members) & set(some)) >= 9 // 2 + 1
+        for some in combinations(range(9), 5)
+    ]
+    as_processes = exactly([all(represented), _ends(UNEQUAL[1], 4)], [True, False])
     decision = all_of(
-        exactly(ends, corrected), exactly(ends, left), exactly([*numbers, *common], np.ones(len(numbers) + len(common)))
+        as_processes,
+        exactly(ends, corrected),
+        exactly(ends, left),
+        exactly([*numbers, *common], np.ones(len(numbers) + len(common))),
     )
     text = f"ends in {sum(ends)} of {len(ends)} cases, those with floor(m/2) + 1 clusters left"
     claim.decide_misprint(exactly(ends, printed), decision, text)

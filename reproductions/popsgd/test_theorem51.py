@@ -88,9 +88,12 @@ def test_dominance_on_cycle(claim: Decider) -> None:
     enough = [Conditions(n, 4000 * n**6, 1.0, 1.0, 1.0, 1.0, distance=1.0) for n in (2, 3, 32)]
     ends = [s.rest(True) for s in enough]
     late = searched(np.multiply(5, ends), "the same times 5, at T = 4000 n^6, n = 2, 3 and 32")
+    times = [4000, 40_000, 400_000]
+    later = [Conditions(3, c * 3**6, 1.0, 1.0, 1.0, 1.0, distance=1.0).rest(True) for c in times]
+    vanish = close([slope_interval(np.log(times), np.log(later)).interval.estimate], [-1.0], rtol=0, atol=0.1)
     text = f"{far.rest(True):.0f} times the second term at T = n^4, {max(ends):.3f} at T = 4000 n^6"
     readings = {
-        "T to infinity at fixed n": all_of(late, shares(far, 800 * far.n**6, on_cycle=True)),
+        "T to infinity at fixed n": all_of(late, vanish, shares(far, 800 * far.n**6, on_cycle=True)),
         "T/n^3 to infinity alone": early,
     }
     claim.decide_readings(readings, text)

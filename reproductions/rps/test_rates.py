@@ -146,10 +146,8 @@ def test_larger_networks(claim: Decider, runs: Runs[Descent]) -> None:
     relative = [e / low.mean() for low, e in zip(reliable, excess, strict=True)]
     found = [f"{e.mean():.4f} ({r.mean():+.0%}) at n = {n}" for n, e, r in zip(NODES, excess, relative, strict=True)]
     used = runs.only(*_labels(runs, "floor"))
-    readings = {
-        name: all_of(increasing([-values for values in by_size], paired=False), _follows(used))
-        for name, by_size in (("absolute", excess), ("relative", relative))
-    }
+    falls, relatively = (increasing([-each for each in by_size], paired=False) for by_size in (excess, relative))
+    readings = {"absolute": all_of(falls, _follows(used)), "relative": relatively}
     claim.decide_readings(readings, f"excess {found[0]}, {found[-1]}", used)
 
 
