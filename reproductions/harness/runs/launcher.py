@@ -38,6 +38,11 @@ ENVIRONMENT = {
     "OMPI_MCA_btl": "self,sm,tcp",
     "OMPI_MCA_osc": "^ucx",
 }
+# Memory that is freed stays with the process. By default glibc gives that of large tensors back to the system, which
+# has to clear every page for the next step: of ResNet-20 with 32 samples, 3,000 pages and a tenth of the time.
+MIB = 1 << 20
+TUNABLES = {"mmap_threshold": 32 * MIB, "top_pad": 64 * MIB, "trim_threshold": 1024 * MIB}
+KEEP_FREED = {"GLIBC_TUNABLES": ":".join(f"glibc.malloc.{name}={size}" for name, size in TUNABLES.items())}
 # On hosts: nothing but TCP. The hierarchical collectives hang in a barrier if hosts share the name of the machine. A
 # longer message than the eager limit begins with a handshake, which would wait behind the other messages of its link.
 OVER_TCP = {
@@ -203,10 +208,10 @@ def _environment(bundled: bool, home: Path) -> dict[str, str]:
     places = [*([str(ROOT)] if CHECKOUT else []), *map(os.path.abspath, sys.path)]
     path = os.pathsep.join(dict.fromkeys(places))
     if not bundled:
-        return os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+        return KEEP_FREED | os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
     inherited = {name: value for name, value in os.environ.items() if not INHERITED.match(name)}
     own = {"HOME": os.environ.get("HOME") or str(home)}  # without one Open MPI does not start
-    return inherited | ENVIRONMENT | {"PYTHONPATH": path} | own
+    return KEEP_FREED | inherited | ENVIRONMENT | {"PYTHONPATH": path} | own
 
 
 def _wait(process: subprocess.Popen[bytes], folder: Path, limit: float, on_tick: Callable[[], None]) -> str | None:

@@ -177,6 +177,16 @@ def test_the_users_own_launcher_is_used(tmp_path: Path, monkeypatch: pytest.Monk
     assert (tmp_path / "used").read_text() == "used\n"
 
 
+@pytest.mark.parametrize("own", [None, "glibc.malloc.hugetlb=1"])
+def test_ranks_keep_the_memory_that_they_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: str | None) -> None:
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    if own is not None:
+        monkeypatch.setenv("GLIBC_TUNABLES", own)  # who sets it knows why
+    run_toy(tmp_path, "faults")
+    faults = int((tmp_path / "faults").read_text())
+    assert (faults < 100) == (own is None)
+
+
 def test_a_launcher_that_cannot_start_says_so(tmp_path: Path) -> None:
     failing = tmp_path / "failing"
     failing.write_text("#!/bin/sh\necho 'no allocation' >&2; exit 7\n")

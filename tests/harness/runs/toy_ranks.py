@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
 import time
@@ -13,6 +14,16 @@ from reproductions.harness.runs.ranks import reported, watch
 
 def fall(signum: int, frame: object) -> None:
     raise RuntimeError("the toy fell when it was ended")
+
+
+def faults_of_twenty_steps() -> int:
+    """Return the page faults of 20 steps that need the same 24 MiB for a moment, after two to begin with."""
+    for step in range(22):
+        if step == 2:
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        tensors = [bytearray(8 << 20) for _ in range(3)]
+        del tensors
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 
 if __name__ == "__main__":
@@ -39,6 +50,8 @@ if __name__ == "__main__":
         if what == "orphan":
             watch(int((folder / "watched").read_text()), os.uname().nodename)
             time.sleep(600)
+        if what == "faults":
+            (folder / "faults").write_text(str(faults_of_twenty_steps()))
         comm.Barrier()
         if comm.Get_rank() == 0:
             (folder / "done").touch()
