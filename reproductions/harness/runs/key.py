@@ -2,8 +2,9 @@
 
 A run is named by its value, its data, the versions of the numerical libraries, and the source of every module that it
 imports of `algorithms/`, `workloads/`, `experiments/` and the papers, and of every module outside the project that is
-not installed, such as an algorithm of one's own. The harness and the report carry and show runs and are no part of
-their name: `RESULT` is raised by hand if the harness ever changes a result.
+not installed, such as an algorithm of one's own. Comments, docstrings and blank lines do nothing and change no name.
+The harness and the report carry and show runs and are no part of their name: `RESULT` is raised by hand if the harness
+ever changes a result.
 
 Imports are read from the statements of the source, wherever they stand. What is imported through a string is not seen.
 Of a script or a notebook, only what the run refers to is part of its name: see `Definitions`.
@@ -18,6 +19,7 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import json
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from importlib.machinery import ModuleSpec
@@ -35,7 +37,10 @@ CARRIERS = ("reproductions.harness", "reproductions.report", "reproductions.pape
 _Described = tuple[Any, frozenset[str]]
 _NOWHERE: frozenset[str] = frozenset()
 _parts: dict[int, tuple[Any, _Described]] = {}  # by identity: 1, 1.0 and True are equal, and different names
-FACADE = "reproductions"  # its __init__ passes on names to scripts: only its docstring is part of a run's name
+FACADE = "reproductions"  # its __init__ passes on names to scripts, and does nothing in a run
+STRING = rb"""(?P<quotes>\"{3}|'{3}|"|')(?:\\.|(?!(?P=quotes)).)*(?P=quotes)"""
+COMMENT = re.compile(STRING + rb"|(?P<idle>#[^\n]*)", re.DOTALL)
+BLANK = re.compile(STRING + rb"|(?P<idle>\s*\n)", re.DOTALL)  # what follows a line, and what stands between lines
 
 
 def key(experiment: Experiment, data: Path | None, device: str, precision: str = "float32") -> str:
@@ -64,7 +69,7 @@ def in_main(experiment: Experiment) -> bool:
 
 def forget() -> None:
     """Read all sources anew, in a process that outlives their changes, such as that of a notebook."""
-    for function in (source_digest, _versions, _digest, _file, _installed, _managed, _spec, _imports):
+    for function in (source_digest, _versions, _digest, _file, _installed, _managed, _spec, _imports, _statements):
         function.cache_clear()
     _parts.clear()
 
@@ -112,8 +117,8 @@ def _described(value: Any) -> _Described:
 
 @functools.cache
 def source_digest(modules: frozenset[str]) -> str:
-    """Hash names and source of `sources`."""
-    lines = [f"{name} {_digest(path, name == FACADE)}" for name, path in sorted(sources(modules).items())]
+    """Hash names and code of `sources`."""
+    lines = [f"{name} {_digest(path)}" for name, path in sorted(sources(modules).items())]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
@@ -125,7 +130,7 @@ def sources(modules: frozenset[str]) -> dict[str, Path]:
         name = todo.pop()
         if name not in found and (path := _file(name)):
             found[name] = path
-            todo += [*(_imports(name, path) if name != FACADE else ()), *_packages(name)]
+            todo += [*_imports(name, path), *_packages(name)]
     return found
 
 
@@ -135,17 +140,34 @@ def _versions() -> dict[str, str]:
 
 
 @functools.cache
-def _digest(path: Path, docstring_only: bool = False) -> str:
-    content = path.read_bytes()
-    if docstring_only:
-        content = f'"""{ast.get_docstring(ast.parse(content), clean=False)}"""\n'.encode()
-    return hashlib.sha256(content).hexdigest()
+def _digest(path: Path) -> str:
+    return hashlib.sha256(code(path) if path.suffix == ".py" else path.read_bytes()).hexdigest()
+
+
+def code(path: Path) -> bytes:
+    """Return the source of a module without comments, docstrings, blank lines and spaces at the ends of lines.
+
+    A docstring is any statement that is nothing but a string. What is left is the same in all versions of Python, which
+    a dump of the syntax tree is not.
+    """
+    lines = path.read_bytes().splitlines(keepends=True)
+    for node in reversed(_statements(path)):  # the last first: what is before it stays in its place
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            first, last = node.lineno - 1, (node.end_lineno or node.lineno) - 1
+            around = lines[first][: node.col_offset], lines[last][node.end_col_offset :]
+            lines[first : last + 1] = [b"".join(around), *[b""] * (last - first)]
+    return _drop(BLANK, _drop(COMMENT, b"".join(lines)), b"\n").strip()
+
+
+def _drop(idle: re.Pattern[bytes], source: bytes, instead: bytes = b"") -> bytes:
+    """Replace what does nothing, and leave strings as they are."""
+    return idle.sub(lambda found: found[0] if found["idle"] is None else instead, source)
 
 
 @functools.cache
 def _file(name: str) -> Path | None:
     """Return the file of a module that is part of a run's name; None of another, and if there is no such module."""
-    if any(name == carrier or name.startswith(f"{carrier}.") for carrier in CARRIERS):
+    if name == FACADE or any(name == carrier or name.startswith(f"{carrier}.") for carrier in CARRIERS):
         return None
     top, *inner = name.split(".")
     if top in PROJECT:
@@ -195,7 +217,7 @@ def _spec(top: str) -> ModuleSpec | None:
 def _imports(name: str, path: Path) -> list[str]:
     """Name what the statements of a module may import: modules, and names that may be modules."""
     found: list[str] = []
-    for node in _statements(ast.parse(path.read_bytes()).body) if path.suffix == ".py" else ():
+    for node in _statements(path) if path.suffix == ".py" else ():
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -205,12 +227,17 @@ def _imports(name: str, path: Path) -> list[str]:
     return found
 
 
-def _statements(body: Sequence[ast.AST]) -> Iterator[ast.AST]:
-    """Yield statements and those inside of them."""
+@functools.cache
+def _statements(path: Path) -> list[ast.AST]:
+    """Return all statements of a module, each before those inside of it."""
+    return [*_inner(ast.parse(path.read_bytes()).body)]
+
+
+def _inner(body: Sequence[ast.AST]) -> Iterator[ast.AST]:
     for node in body:
         yield node
         for block in ("body", "orelse", "finalbody", "handlers", "cases"):
-            yield from _statements(getattr(node, block, ()))
+            yield from _inner(getattr(node, block, ()))
 
 
 def _packages(name: str) -> list[str]:
