@@ -89,12 +89,12 @@ class Meetings:
             j = (i + 1 + int(self.partners[self.meetings % len(self.partners)])) % self.condition.workers
             lost = self.luck[self.meetings % len(self.luck)] < self._loss(i, j)
             self.meetings += 1
-            both = self.rule.rule == "symmetric"
-            late = self.now[j] > self.now[i] + (PATIENCE if both else np.inf) or np.isinf(self.now[j])
-            if both and not late:
+            if self.rule.rule == "one-sided":
+                self._read(i, j, bool(lost[0]))
+            elif self.now[j] <= self.now[i] + PATIENCE:
                 self._average(i, j, bool(lost.any()))
             else:
-                self._read(i, j, bool(lost[0]) or late)
+                self.now[i] += PATIENCE  # in vain
         self._compute(i)
 
     def _average(self, i: int, j: int, lost: bool) -> None:
@@ -109,9 +109,10 @@ class Meetings:
 
     def _read(self, i: int, j: int, lost: bool) -> None:
         """Let a node average with the last model of another one."""
-        if np.isfinite(self.now[j]):
+        there = bool(np.isfinite(self.now[j]))
+        if there:
             self.now[i] += self._transfer(j)
-        if lost:
+        if lost or not there:
             self.now[i] += self.condition.timeout
         else:
             self.x[i] = (self.x[i] + self.x[j]) / 2

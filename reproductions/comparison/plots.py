@@ -11,7 +11,7 @@ import pandas as pd
 
 from reproductions.comparison.contestants import CONTESTANTS
 from reproductions.comparison.race import Race
-from reproductions.comparison.standings import MEASURES, front, made, profile, standings, summary
+from reproductions.comparison.standings import MEASURES, SENT, front, made, profile, senders, standings, summary
 from reproductions.comparison.tuning import choices
 from reproductions.paper import COLOURS, FigureFolder, Runs, Settings, panels
 
@@ -24,7 +24,7 @@ STYLES = ("-", "--", ":")
 MARKERS = "osD^vPXp*hd<>"
 WORDS = {"seconds_to_target": "time", "bytes_to_target": "bytes", "steps_to_target": "gradients"}
 SENDERS = " of senders"  # ends a measure in which only those are compared that send anything
-TIME, SENT, _ = WORDS
+TIME, *_ = WORDS
 
 
 def named(figure: str, settings: Settings) -> str:
@@ -64,12 +64,10 @@ def draw_map(runs: Runs[Race], figures: FigureFolder, name: str) -> None:
 def tables(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the summaries of all measures in one table; what seed 0 had chosen stands in the rows of time.
 
-    The soonest of those that send anything follow: among all, who never sends is first wherever a task is so easy that
-    nobody has to.
+    The soonest of those that send anything there follow: among all, who never sends is first wherever a task is so easy
+    that nobody has to.
     """
-    silent = frame.loc[frame[SENT] == 0, "contestant"]
-    senders = frame[~frame["contestant"].isin(silent)]
-    sooner = summary(senders, TIME)
+    sooner = summary(senders(frame), TIME)
     among = [summary(frame, measure).assign(measure=word) for measure, word in WORDS.items()]
     among.append(sooner[sooner["best"]].assign(measure=WORDS[TIME] + SENDERS))
     whole = pd.concat(among, ignore_index=True)
@@ -128,7 +126,7 @@ def draw_fronts(runs: Runs[Race], figures: FigureFolder, name: str, conditions: 
     frame = standings(runs)
     means = frame.groupby(["condition", "contestant"], sort=False)[[TIME, SENT]].mean().reset_index()
     figure, axes = panels(len(conditions), width=3.6, height=3.6)
-    fronts = front(frame[frame[SENT] > 0])  # who sends nothing is no point of these axes
+    fronts = front(senders(frame))  # who sends nothing is no point of these axes
     who = list(dict.fromkeys(fronts[fronts["condition"].isin(conditions)]["contestant"]))
     for axis, condition in zip(axes, conditions, strict=True):
         _draw_front(axis, means[means["condition"] == condition], fronts[fronts["condition"] == condition], who)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from reproductions.comparison.conditions import MODEL
 from reproductions.comparison.race import Race
 from reproductions.paper import Run, Runs, paired_difference
 
@@ -16,6 +17,8 @@ MEASURES = {
     "bytes_to_target": "bytes sent a worker to the target",
     "steps_to_target": "gradients a worker to the target",
 }
+_, SENT, _ = MEASURES
+MESSAGE = 4 * MODEL  # bytes of a model, which is a message of most contestants
 
 
 def standings(runs: Runs[Race]) -> pd.DataFrame:
@@ -91,34 +94,43 @@ def summary(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
         Columns condition, contestant, mean (infinite if a seed failed), failed (share of the seeds), ratio (of its
         geometric mean to the best, paired by seed), low and high (ends of its 95 % interval), best (whether it is, or
         its interval with the best holds 1). Who sends no bytes at all has the ratio 0, and the best is the best of the
-        others.
+        others; a seed in which a sender needed none counts as one message in its geometric mean.
     """
     rows: list[dict[str, object]] = []
     for condition, part in frame.groupby("condition", sort=False):
         values = part.pivot_table(index="seed", columns="contestant", values=measure, dropna=False, sort=False)
         failed = part.groupby("contestant", sort=False)["failed"].mean()
         finite = values[[who for who in values if np.isfinite(values[who]).all()]]
-        sending = finite[[who for who in finite if (finite[who] > 0).all()]]
+        sending = finite.loc[:, finite.gt(0).any()].replace(0, MESSAGE)
+        silent = {who: 0.0 for who in finite if who not in sending}
         logs = np.log(sending).mean().sort_values()
         rows += [
             {"condition": condition, "contestant": who, "mean": values[who].mean(), "failed": failed[who]}
-            | _against(finite, who, str(logs.index[0]) if len(logs) else "")
+            | (_alike(silent[who]) if who in silent else _against(sending, who, str(next(iter(logs.index), ""))))
             for who in [*logs.index, *(name for name in values if name not in sending)]
         ]
     return pd.DataFrame(rows)
 
 
+def senders(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of those that send anything in a condition, in whatever seed."""
+    return frame[frame.groupby(["condition", "contestant"])[SENT].transform("max") > 0]
+
+
 def _against(values: pd.DataFrame, who: str, best: str) -> dict[str, object]:
     """Return the ratio of a contestant to the best, with its interval."""
     if who not in values:
-        return {"ratio": np.inf, "low": np.inf, "high": np.inf, "best": False}
-    if (values[who] == 0).any():
-        return {"ratio": 0.0, "low": 0.0, "high": 0.0, "best": True}
+        return _alike(np.inf)
     if who == best or values[who].equals(values[best]):
-        return {"ratio": 1.0, "low": 1.0, "high": 1.0, "best": True}
+        return _alike(1.0)
     between = paired_difference(np.log(values[who].to_numpy()), np.log(values[best].to_numpy()))
     ratio, low, high = np.exp([between.estimate, between.low, between.high])
     return {"ratio": ratio, "low": low, "high": high, "best": bool(low <= 1)}
+
+
+def _alike(ratio: float) -> dict[str, object]:
+    """Return a ratio that is the same in all seeds."""
+    return {"ratio": ratio, "low": ratio, "high": ratio, "best": ratio <= 1}
 
 
 def profile(table: pd.DataFrame, factors: Iterable[float]) -> pd.DataFrame:

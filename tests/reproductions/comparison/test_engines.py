@@ -10,7 +10,7 @@ import torch
 from algorithms.algorithm import Algorithm
 from algorithms.rps.averaging import GradientAveraging, ModelAveraging, ReliableAveraging
 from reproductions.comparison import rounds, tuning
-from reproductions.comparison.conditions import CONDITIONS, IDEAL, NetworkCondition, condition
+from reproductions.comparison.conditions import COMPUTE, CONDITIONS, IDEAL, PATIENCE, NetworkCondition, condition
 from reproductions.comparison.contestants import CONTESTANTS, Pairs, Waiting, contestant
 from reproductions.comparison.log import RaceLog
 from reproductions.comparison.meetings import Meetings
@@ -127,6 +127,18 @@ def test_a_meeting_of_two_leaves_them_with_one_model_unless_a_message_is_lost() 
 
 def test_nobody_meets_the_crashed() -> None:
     assert np.isfinite(seconds(meet(Pairs("symmetric"), BY_NAME["a quarter crashes"]).log))
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_who_waits_for_a_partner_in_vain_waits_that_long_and_gets_nothing(there: bool) -> None:
+    meetings = Meetings(Pairs("symmetric"), LR, NetworkCondition("two", workers=2), TASK, STEPS, 0)
+    meetings.now[1] = meetings.now[0] + 2 * PATIENCE if there else np.inf
+    before, late = float(meetings.now[0]), float(meetings.now[1])
+    alone = meetings.x[0] - LR * TASK.gradients(meetings.x[:1], meetings.samples[0, 0][None])[0]
+    meetings._meet(0)
+    assert meetings.now.tolist() == pytest.approx([before + PATIENCE + COMPUTE, late])
+    assert meetings.sent.tolist() == [0, 0]
+    assert torch.equal(meetings.x[0], alone)
 
 
 # ------------------------------------------------------------------------------------------------------ processes

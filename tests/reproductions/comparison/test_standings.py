@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from reproductions.comparison.plots import tables
-from reproductions.comparison.standings import front, profile, summary, winners
+from reproductions.comparison.standings import MESSAGE, SENT, front, profile, senders, summary, winners
 
 SEEDS = range(4)
 SECONDS = {
@@ -81,6 +81,31 @@ def test_who_sends_nothing_is_compared_with_nobody_who_sends() -> None:
     assert ("time of senders", "fast") not in found.index
     assert found.loc[("time of senders", "even"), "best"]
     assert ("time of senders", "slow") not in found.index
+
+
+def test_who_sends_nothing_in_one_condition_is_compared_in_the_others() -> None:
+    quiet = (FRAME["contestant"] == "even") & (FRAME["condition"] == "bad")
+    frame = FRAME.assign(
+        bytes_to_target=FRAME["bytes_to_target"].mask(quiet, 0.0), steps_to_target=1.0, chosen="", task=""
+    )
+    found = tables(frame)
+    among = found[found["measure"] == "time of senders"].set_index(["condition", "contestant"])
+    assert among.loc[("ideal", "even"), "best"]
+    assert ("bad", "even") not in among.index
+
+
+def test_a_seed_that_needed_no_message_counts_as_one_message() -> None:
+    frame = FRAME[FRAME["condition"] == "ideal"].assign(bytes_to_target=4.0 * MESSAGE)
+    quiet = (frame["contestant"] == "slow") & (frame["seed"] == 1)
+    table = summary(frame.assign(bytes_to_target=frame["bytes_to_target"].mask(quiet, 0.0)), SENT).set_index(
+        "contestant"
+    )
+    assert table.loc["slow", "ratio"] == 1.0
+    assert table.loc["even", "ratio"] == pytest.approx(4**0.25)
+    assert table["best"].all()
+    assert set(senders(frame.assign(bytes_to_target=frame["bytes_to_target"].mask(quiet, 0.0)))["contestant"]) == set(
+        SECONDS["ideal"]
+    )
 
 
 def test_one_seed_tells_nobody_apart() -> None:
