@@ -51,18 +51,16 @@ def step_down(deciders: Iterable[Decider]) -> list[Decider]:
 def _decided(group: list[Decider]) -> list[Decider]:
     tests = max(group[0].family, len(group))
     p = [*(decider.p or 0.0 for decider in group), *[1.0] * (tests - len(group))]
-    found = [
-        decider
-        for decider, adjusted in zip(group, holm(p), strict=False)
-        if adjusted < ALPHA and decider.verdict.verdict == "inconclusive"
-    ]
-    for decider in found:
-        decider.settle(_decided_by_holm(decider.decision, tests))
+    found = []
+    for decider, adjusted in zip(group, holm(p), strict=False):
+        decision = decider.decision
+        if decision is not None and decision.outcome == "inconclusive" and adjusted < ALPHA:
+            decider.settle(_decided_by_holm(decision, tests))
+            found.append(decider)
     return found
 
 
-def _decided_by_holm(decision: Decision | None, tests: int) -> Decision:
-    assert decision is not None
+def _decided_by_holm(decision: Decision, tests: int) -> Decision:
     assert decision.p_holds is not None
     assert decision.p_fails is not None
     sentence = stepped(decision.explanation, tests)

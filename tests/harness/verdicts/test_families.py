@@ -98,3 +98,11 @@ def test_a_family_of_true_nulls_is_wrong_as_seldom_as_its_level_says() -> None:
         step_down(sided)
         wrong.append(any(each.verdict.verdict == "trend" for each in sided))
     assert np.mean(wrong) == pytest.approx(0.05, abs=4 * np.sqrt(0.05 * 0.95 / 300))
+
+
+def test_what_fails_alone_is_not_said_to_need_the_others_where_its_opposite_refutes_nothing() -> None:
+    deciders = [decided("a", 0.001, 2, sign=1, opposite={"smoke": "a stand-in"}), decided("b", 0.04, 2)]
+    before = deciders[0].verdict.reason
+    assert [each.claim.id for each in step_down(deciders)] == ["b"]
+    assert (deciders[0].verdict.verdict, deciders[0].verdict.reason) == ("inconclusive", before)
+    assert before.startswith("a stand-in (")
