@@ -13,18 +13,13 @@ from pathlib import Path
 import pytest
 
 from reproductions.harness.verdicts.claims import Claim, ClaimsError, find_claims, load_claims
+from reproductions.harness.verdicts.places import BEFORE, IN_ROMAN, NUMBER, NUMBERS, OTHER, between, listed, places
 
-ROMAN = ("", "i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x", "xi", "xii")
-IN_ROMAN = {"table", "section"}  # what papers count in Roman numerals
 DRAWN = ("figure", "table")
-
-PANELS = r"\([a-z](?:(?:,| or )[a-z])*\)"
-FIGURES = re.compile(rf"(?:Fig(?:ure)?|called) (\d+)((?:(?:,| and )?{PANELS})*)")
-EQUATIONS = re.compile(r"\(((?:[A-Z]\.)?[\d.]+)\)(?:-\(((?:[A-Z]\.)?[\d.]+)\))?")
-NUMBERED = re.compile(
-    r"(Table|Theorem|Lemma|Proposition|Corollary|Algorithm|Appendix|Sec|Remark|Definition|Assumption|Fact)(?:tion)?s? "
-    r"([A-Z]+(?:[.-][A-Z]?\d*)*\b|\d[\d.]*(?:(?:, | and |/|-)\d[\d.]*)*)"
-)
+PANELS = r"\([a-z](?:(?:, ?| or )[a-z])*\)"
+PANELLED = re.compile(rf"(?:{BEFORE['Figure']}|called )({NUMBERS})([a-z]\b|(?:(?:,| and )?{PANELS})*)")
+EQUATION = rf"\(((?:[A-Z]\.)?{NUMBER})\)"
+EQUATIONS = re.compile(rf"{EQUATION}(?:-{EQUATION})?")
 
 
 def keywords(claim: Claim) -> set[str]:
@@ -33,37 +28,23 @@ def keywords(claim: Claim) -> set[str]:
     Table II is also ``table2.``, and table 1 also ``tablei.``; section V-B is also ``section5-b.``.
     """
     found = {"abstract"} if "Abstract" in claim.source else set()
-    for number, panels in FIGURES.findall(claim.source):
-        letters = [letter for group in re.findall(PANELS, panels) for letter in re.findall(r"\b[a-z]\b", group)]
-        found |= {f"figure{number}{letter}." for letter in ("", *letters)}
+    for kind, numbers in places(claim.source):
+        found |= {f"{kind}{alias}." for number in numbers for alias in _aliases(kind, number)}
+    for numbers, panels in PANELLED.findall(claim.source):
+        number = listed(numbers)[-1]
+        found |= {f"figure{number}{letter}." for letter in ("", *re.findall(r"\b[a-z]\b", panels))}
     for first, last in EQUATIONS.findall(claim.source):
-        found |= {f"equation{number}." for number in _range(first, last or first)}
-    for kind, numbers in NUMBERED.findall(claim.source):
-        name = "section" if kind == "Sec" else kind.lower()
-        found |= {f"{name}{alias}." for number in _listed(numbers) for alias in _aliases(name, number)}
+        found |= {f"equation{number}." for number in between(first, last)}
     return {word.lower() for word in found}
-
-
-def _listed(numbers: str) -> Iterator[str]:
-    """Split a list such as ``"2/3"``, ``"8, 9"`` or ``"1-4"``; ``"IV-A"`` is one number."""
-    for part in re.split(r", | and |/", numbers):
-        first, dash, last = part.partition("-")
-        yield from _range(first, last) if dash and first.isdecimal() else [part]
-
-
-def _range(first: str, last: str) -> list[str]:
-    """Return the numbers from `first` to `last`, which differ in what follows their last dot."""
-    prefix, dot, start = first.rpartition(".")
-    return [f"{prefix}{dot}{number}" for number in range(int(start), int(last.rpartition(".")[2]) + 1)]
 
 
 def _aliases(kind: str, number: str) -> Iterator[str]:
     """Return a number and those of the parts that it lies in, as ``V``, ``V-B`` and ``V-B4``, in both numerals."""
+    if kind == "Equation":
+        yield number
+        return
     whole, *parts = re.findall(r"[.-]?(?:[A-Z]+|\d+)", number)
-    numerals = {whole}
-    if kind in IN_ROMAN:
-        numerals.add(ROMAN[int(whole)] if whole.isdecimal() else str(ROMAN.index(whole.lower())))
-    for numeral in numerals:
+    for numeral in {whole, OTHER.get(whole.lower(), whole)} if kind in IN_ROMAN else {whole}:
         yield from itertools.accumulate((numeral, *parts))
 
 

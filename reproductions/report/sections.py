@@ -6,25 +6,19 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from reproductions.harness.verdicts.places import arabic, places
 from reproductions.report.merge import Finding
 from reproductions.report.results import Plot
 
-NUMBER = r"(?:\s|~|\()*(\d+(?:\.\d+)*|[IVX]+(?:-[A-Z]\d*)?\b|[A-Z](?:\.\d+)*\b)"
-# title, how papers and claims files write it, group; what comes first names the section if a source has several
-KINDS = (
-    ("Figure", r"fig(?:ure|\.)?s?", "Figures and tables"),
-    ("Table", r"tab(?:le|\.)?s?", "Figures and tables"),
-    ("Theorem", r"(?:theorem|thm\.?)s?", "Theorems and lemmas"),
-    ("Proposition", r"(?:proposition|prop\.?)s?", "Theorems and lemmas"),
-    ("Lemma", r"(?:lemma|lem\.)s?", "Theorems and lemmas"),
-    ("Corollary", r"(?:corollary|cor\.?)", "Theorems and lemmas"),
-    ("Algorithm", r"(?:algorithm|alg\.?)s?", "Algorithms and equations"),
-    ("Equation", r"(?:equation|eq\.?)s?", "Algorithms and equations"),
-    ("Section", r"(?:section|sec\.?|§)", "Text"),
-    ("Appendix", r"app(?:endix|\.)?", "Text"),
-)
-ROMAN = ("", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII")
-GROUPS = tuple(dict.fromkeys(group for _, _, group in KINDS))
+GROUP = {
+    "Figure": "Figures and tables", "Table": "Figures and tables",
+    "Theorem": "Theorems and lemmas", "Proposition": "Theorems and lemmas", "Lemma": "Theorems and lemmas",
+    "Corollary": "Theorems and lemmas",
+    "Algorithm": "Algorithms and equations", "Equation": "Algorithms and equations",
+    "Section": "Text", "Appendix": "Text",
+}  # fmt: skip
+KINDS = tuple(GROUP)
+GROUPS = tuple(dict.fromkeys(GROUP.values()))
 
 
 @dataclass(frozen=True, order=True)
@@ -50,7 +44,7 @@ class Section:
     @property
     def group(self) -> str:
         """Column of the overview."""
-        return KINDS[self.rank[0]][2] if self.rank[0] < len(KINDS) else GROUPS[-1]
+        return GROUP[KINDS[self.rank[0]]] if self.rank[0] < len(KINDS) else GROUPS[-1]
 
 
 def section_of(source: str) -> Section:
@@ -61,9 +55,9 @@ def section_of(source: str) -> Section:
     >>> section_of("Sec 4.2, Eq (4)").title
     'Equation 4'
     """
-    for position, (title, pattern, _) in enumerate(KINDS):
-        if match := re.search(rf"\b(?i:{pattern}){NUMBER}", source):
-            return Section((position, _natural(_decimal(title, match[1]))), f"{title} {match[1]}")
+    for kind, (number, *_) in places(source):
+        if kind in GROUP:
+            return Section((KINDS.index(kind), _natural(arabic(kind, number))), f"{kind} {number}")
     title = re.split(r"[;,]", source)[0].strip() or "Elsewhere"
     return Section((0 if title.startswith("Map ") else len(KINDS), ()), title)  # a map is a figure without a number
 
@@ -98,11 +92,6 @@ def function(test: str) -> str:
 def module(test: str) -> str:
     """Return the file of a test."""
     return test.split("::", maxsplit=1)[0]
-
-
-def _decimal(title: str, number: str) -> str:
-    """Return the number of a table or section that is printed as a Roman numeral."""
-    return str(ROMAN.index(number)) if title in ("Table", "Section") and number in ROMAN else number
 
 
 def natural(name: str) -> list[tuple[int, str]]:

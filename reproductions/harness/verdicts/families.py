@@ -6,13 +6,13 @@ what the decided ones leave over, and so decides some that were inconclusive. It
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
 from reproductions.harness.verdicts.claims import Claim
 from reproductions.harness.verdicts.decisions import Decision
+from reproductions.harness.verdicts.places import arabic, places
 from reproductions.harness.verdicts.power import holm
 from reproductions.harness.verdicts.record import stepped
 from reproductions.harness.verdicts.verdict import ALPHA, Decider
@@ -23,10 +23,11 @@ def family(claim: Claim) -> str:
 
     A claim is random if it says its resolution.
     """
-    place = re.search(r"(Fig|Table)(?:ure)? (\w+)", claim.source)
-    if claim.resolution is None or place is None:
+    drawn = [place for place in places(claim.source) if place[0] in ("Figure", "Table")]
+    if claim.resolution is None or not drawn:
         return claim.id
-    return f"{claim.paper} {place[1]} {place[2]}"
+    kind, numbers = drawn[0]
+    return f"{claim.paper} {kind} {arabic(kind, numbers[0])}"
 
 
 def sizes(claims: Iterable[Claim]) -> dict[str, int]:

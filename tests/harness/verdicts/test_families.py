@@ -27,7 +27,7 @@ def test_the_random_claims_of_a_figure_are_a_family() -> None:
         claim("e", "Table II"), claim("f", "Theorem 1"), claim("g", resolution=None),
     ]  # fmt: skip
     assert list(sizes(claims).values()) == [3, 3, 3, 1, 1, 1, 1]
-    assert family(claims[0]) == family(claims[1]) == "toy Fig 4"
+    assert family(claims[0]) == family(claims[1]) == "toy Figure 4"
     assert (family(claims[5]), family(claims[6])) == ("f", "g")
 
 
