@@ -76,7 +76,7 @@ def bar_of(finding: Finding) -> Bar | None:
     """Return the number of a claim on the common axis; None if its verdict rests on none."""
     v = finding.headline.verdict
     if region := region_of(v):
-        scale, band = _scale(region.low, region.high, region.estimate)
+        scale, band = _scale(region.low, region.high, region.estimate, region.difference is not None)
         low, high = sorted(map(scale, region.interval))
         return Bar(finding, scale(region.estimate), low, high, band, _printed(finding, scale, band))
     if v.verdict == "deviates" and v.interval:
@@ -84,12 +84,12 @@ def bar_of(finding: Finding) -> Bar | None:
     return _exact(finding)
 
 
-def _scale(low: float, high: float, estimate: float) -> tuple[Scale, tuple[float, float]]:
-    """Return what puts a number on the common axis, and the region there."""
+def _scale(low: float, high: float, estimate: float, difference: bool = False) -> tuple[Scale, tuple[float, float]]:
+    """Return what puts a number, or a difference of two, on the common axis, and the region there."""
     if math.isfinite(low) and math.isfinite(high):
         middle, half = (low + high) / 2, (high - low) / 2
         return (lambda value: (value - middle) / half if half else value - middle), (-1.0, 1.0)
-    if math.isinf(low) and high == 1:  # a ratio to a bound
+    if math.isinf(low) and high == 1 and not difference:  # a ratio to a bound
         return (lambda value: 2 * value - 1), (-1.0, 1.0)
     end, sign = (high, -1) if math.isinf(low) else (low, 1)
     unit = abs(estimate - end) or 1.0

@@ -129,3 +129,9 @@ def test_every_claim_has_one_mark_inside_of_the_picture() -> None:
     assert drawing.count('<rect class="v-reproduced"') == 39
     assert "A &lt;paper&gt;" in drawing
     assert "nan" not in drawing
+
+
+def test_a_difference_with_margin_one_is_no_ratio() -> None:
+    found = bar(less([1.1, 1.3, 1.5], [1.0, 1.1, 1.2], margin=1.0), value="< 1", band=None)
+    assert (found.band, found.estimate) == ((0.0, REACH), pytest.approx(2.0, rel=1e-4))
+    assert 0 < found.low < 2 < found.high
