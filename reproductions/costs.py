@@ -16,6 +16,7 @@ from reproductions.experiments.training import Training
 from reproductions.harness.runs.experiment import Experiment
 from reproductions.harness.runs.settings import Settings
 from reproductions.popsgd.training import NodeTraining
+from reproductions.report.render import around
 from reproductions.workloads.base import Workload
 from reproductions.workloads.cifar10 import Cifar10
 from reproductions.workloads.resnet import ResNet, ResNet34
@@ -35,10 +36,9 @@ def table() -> str:
 
 
 def renewed(page: str) -> str:
-    """Return the text of the page with the table as it is now."""
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
+    """Return the text of the page with the table as it is now; a ReportError if its two markers are not there."""
+    before, after = around(page, BEGIN, END, PAGE)
+    return f"{before}\n{table()}\n{after}"
 
 
 def _modules() -> Iterator[ModuleType]:

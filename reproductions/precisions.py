@@ -38,7 +38,7 @@ def effects(results: Path, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
     Raises
     ------
     ReportError
-        If there are no finished runs, or no two that differ in precision alone.
+        If there are no finished runs, none with a seed, or no two that differ in precision alone.
     """
     import pandas as pd
 
@@ -46,6 +46,8 @@ def effects(results: Path, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
         frame = load(results)
     except FileNotFoundError as error:
         raise ReportError(str(error)) from None
+    if "seed" not in frame:
+        raise ReportError(f"{results} has no run with a seed, by which runs in two precisions are paired")
     runs = frame.drop_duplicates("run").set_index("run")
     parameters = [name for name in map(str, runs) if name not in OF_A_RUN and name.rpartition(".")[2] != "seed"]
     settings = runs[parameters].map(str)

@@ -73,3 +73,14 @@ def test_another_step_size_is_no_twin(tmp_path: Path) -> None:
     store(tmp_path, "bfloat16", 0.1, 0, 1.0)
     with pytest.raises(ReportError, match="no two runs"):
         effects(tmp_path)
+
+
+@pytest.mark.parametrize("experiment", [{"type": "toys.Counting", "n": 4}, None])
+def test_runs_without_a_seed_are_named_in_one_sentence(
+    experiment: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store(tmp_path, "bfloat16", 0.0, 0, 1.0)
+    (record,) = tmp_path.glob("runs/*/run.json")
+    record.write_text(json.dumps({"provenance": {}, "experiment": experiment}))
+    assert main(["precision", str(tmp_path)]) == 2
+    assert "has no run with a seed" in capsys.readouterr().err

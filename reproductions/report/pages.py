@@ -12,10 +12,9 @@ from pathlib import Path
 from reproductions.harness.runs.settings import SCALES
 from reproductions.harness.verdicts.claims import Claim
 from reproductions.report import forest
-from reproductions.report.errors import ReportError
 from reproductions.report.merge import Finding, Results
 from reproductions.report.papers import HERE, Paper
-from reproductions.report.render import Filter, cell, templates
+from reproductions.report.render import Filter, around, cell, templates
 from reproductions.report.results import Evidence, Folder
 from reproductions.report.standings import advice, heats
 from reproductions.report.summary import HALVES, LEGEND, Summary, sentence, summarize, total
@@ -110,12 +109,8 @@ def readme(text: str, results: Results, path: Path, root: Path) -> str:
     ReportError
         If the README does not have the two markers, once and in this order.
     """
-    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
-        raise ReportError(
-            f"{path} needs the lines {BEGIN} and {END}, once and in this order: the summary goes between them"
-        )
-    before, rest = text.split(BEGIN)
-    return f"{before}{BEGIN}\n{summary(results, path.parent, root)}\n{END}{rest.split(END)[1]}"
+    before, after = around(text, BEGIN, END, path)
+    return f"{before}\n{summary(results, path.parent, root)}\n{after}"
 
 
 def summary(results: Results, folder: Path, root: Path) -> str:

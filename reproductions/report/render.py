@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from reproductions.report.errors import ReportError
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -29,6 +32,18 @@ def templates(filters: Mapping[str, Filter], markup: bool = False) -> Environmen
     )
     environment.filters |= filters
     return environment
+
+
+def around(text: str, begin: str, end: str, path: Path) -> tuple[str, str]:
+    """Return a page up to the marker where a part of it begins, and from the one where it ends.
+
+    A `ReportError` that names the path if the page does not have both markers, once and in this order.
+    """
+    if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
+        raise ReportError(
+            f"{path} needs the lines {begin} and {end}, once and in this order: what is made goes between"
+        )
+    return text[: text.index(begin)] + begin, text[text.index(end) :]
 
 
 def cell(text: str) -> str:
