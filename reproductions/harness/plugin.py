@@ -113,22 +113,24 @@ def pytest_report_collectionfinish(config: pytest.Config, items: Sequence[pytest
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Print the table of reproduced against reported."""
+    """Print the table of reproduced against reported, if something was decided, and what has to be known of it."""
     session = config.stash[SESSION]
-    verdicts = session.verdicts
-    if not verdicts:
-        return
-    found = [(claim, verdicts[name]) for name, claim in session.claims.items() if name in verdicts]
-    terminalreporter.section("reproduced against reported")
-    results = session.settings.results
-    summary = ["", f"all verdicts in {results}", *of_session(results, session.claims.values()), ""]
-    for line in [*table(found, terminalreporter._tw.fullwidth), *summary]:
-        terminalreporter.write_line(line)
-    terminalreporter.write_line(f"verdicts: {evidence.verdicts_file(session)}")
+    if session.verdicts:
+        terminalreporter.section("reproduced against reported")
+        for line in _decided(session, terminalreporter._tw.fullwidth):
+            terminalreporter.write_line(line)
     for note in session.notes:
         terminalreporter.write_line(note, yellow=True)
     for fault in session.faults:
         terminalreporter.write_line(fault, red=True)
+
+
+def _decided(session: Session, width: int) -> list[str]:
+    """Return the table, the summary of the results folder, and where the verdicts are."""
+    results, verdicts = session.settings.results, session.verdicts
+    found = [(claim, verdicts[name]) for name, claim in session.claims.items() if name in verdicts]
+    summary = ["", f"all verdicts in {results}", *of_session(results, session.claims.values()), ""]
+    return [*table(found, width), *summary, f"verdicts: {evidence.verdicts_file(session)}"]
 
 
 # --------------------------------------------------------------------------------------------------------- tests
