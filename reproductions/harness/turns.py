@@ -14,7 +14,7 @@ import pytest
 from reproductions.harness.runs import exchange, launcher
 from reproductions.harness.session import SESSION, Session, plans_only
 
-TURN = ".session"  # in the folder of runs, locked by the session that is at work
+TURN = ".session"  # in the folder of runs, where it stays; locked by the session that is at work
 POLL = 0.2
 HELD = pytest.StashKey[int]()
 
@@ -37,9 +37,7 @@ def pytest_runtestloop(session: pytest.Session) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Let the next session begin."""
-    handle, ours = config.stash.get(HELD, None), config.stash.get(SESSION, None)
-    if handle is not None and ours is not None:
-        (ours.runner.store.root / TURN).unlink(missing_ok=True)
+    if (handle := config.stash.get(HELD, None)) is not None:
         os.close(handle)
 
 
@@ -63,21 +61,18 @@ def _wait(ours: Session, path: Path) -> int | None:
 
 
 def _taken(path: Path) -> int | None:
-    """Return the handle of the file if it could be locked and nobody removed it meanwhile."""
+    """Return the handle of the file, locked; None if another session has it."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.path.exists(path) and os.path.samestat(os.stat(path), os.fstat(handle)):
-            os.ftruncate(handle, 0)
-            os.write(handle, f"process {os.getpid()} on {socket.gethostname()}".encode())
-            return handle
-    except BlockingIOError:
-        pass
-    except OSError:
+    except OSError as error:
         os.close(handle)
+        if isinstance(error, BlockingIOError):
+            return None
         raise
-    os.close(handle)
-    return None
+    os.ftruncate(handle, 0)
+    os.write(handle, f"process {os.getpid()} on {socket.gethostname()}".encode())
+    return handle
 
 
 def _sentence(path: Path) -> str:
