@@ -6,18 +6,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from reproductions.api import (
-        Algorithm,
-        Constant,
-        Digits,
-        Experiment,
-        IndependentDrops,
-        Lossless,
-        StepDecay,
-        Training,
-        load,
-        run,
-    )
+    from reproductions.api import (  # noqa: I001
+        Algorithm, Constant, Digits, Experiment, IndependentDrops, Lossless, StepDecay, Training, load, run,
+    )  # fmt: skip
 
     __version__: str
 

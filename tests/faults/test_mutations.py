@@ -74,7 +74,7 @@ def to_json(document: Any) -> str:
 CLAIM = yaml.safe_load((TOY / "claims.yaml").read_text())
 CLAIM["claims"][0] |= {
     "at": {"arrival": 0.95}, "band": [0.9, 1.1], "no_effect": 2.0, "resolution": 0.5, "readings": {"sum": "of all"},
-    "unit": "nats", "merges": ["toy-order"], "note": "as printed", "misprint": "a sign",
+    "unit": "nats", "note": "as printed", "misprint": "a sign",
 }  # fmt: skip
 CLAIM["claims"][1] |= {"trend": {"above": "ring", "share": 0.1}, "reduced": "it is above", "rounded": 0.1}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from reproductions.harness import time_limit
-from reproductions.harness.runs import deadline, launcher, progress, settings, work
+from reproductions.harness.runs import context, deadline, launcher, progress, settings
 from reproductions.harness.verdicts import convergence, decisions, statistics
 
 ROOT = Path(__file__).parents[2]
@@ -53,7 +53,7 @@ def test_numbers_on_the_pages_are_those_of_the_code():
     assert decisions.ROUNDING == 1e-9
     assert settings.TIMEOUT == {"smoke": 1800, "small": 24 * 3600, "paper": 48 * 3600}
     assert "1800 at smoke scale, 24 hours at\n  small, 48 hours at paper" in CLUSTER
-    assert work.Job.checkpoint_every == 120
+    assert context.Context.checkpoint_every == 120
     nine = deadline.Deadline(540.0, began=0.0)
     assert [540 - nine.stop + progress.START, 540 - nine.stop, 540 - nine.kill] == [20, 10, 5]
     assert re.findall(r"^  \| (\d+) \|", CLUSTER, re.MULTILINE) == ["20", "10", "5"]

@@ -41,7 +41,6 @@ class Job:
     launcher_host: str
     provenance: dict[str, Any]
     folder: Path = Path()
-    checkpoint_every: float = 120.0
     precision: str = "float32"
     streams: int = 4
     planned: bool = False  # whether runs plan their memory
@@ -185,7 +184,6 @@ def execute(
         device=_device(job.device, MPI.COMM_WORLD.Get_rank()),
         data=job.data,
         checkpoints=store.checkpoint(key),
-        checkpoint_every=job.checkpoint_every,
         deadline=job.deadline,
         on_progress=progress.of(experiment) if first else lambda fraction: None,
         precision=job.precision,

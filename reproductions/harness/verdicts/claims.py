@@ -126,8 +126,6 @@ class Claim(_Value):
     """What the verdict rests on, where the runs do not say it: nothing modelled is ever reproduced."""
     options: str = ""
     """Options of pytest without which it is not run, such as --network real."""
-    merges: tuple[str, ...] = ()
-    """Ids of other lists that this claim stands for."""
     readings: dict[str, str] = Field(default_factory=dict)
     """Readings that the text supports, by name; the first is decided, the others are shown beside it."""
     erratum: str = ""

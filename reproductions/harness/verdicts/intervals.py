@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -75,22 +73,6 @@ def difference(
 ) -> Interval:
     """Return the t interval of mean(a) - mean(b), paired by seed or not."""
     return (paired_difference if paired else welch_difference)(a, b, confidence, of)
-
-
-def bootstrap_interval(
-    samples: ArrayLike, statistic: Callable[..., Any], confidence: float = 0.95, seed: int = 0, of: Counted = "seeds"
-) -> Interval:
-    """Return the BCa interval of ``statistic(samples, axis=...)``; the percentile one if the jackknife is constant."""
-    from scipy.stats import bootstrap
-
-    x = finite(samples)
-    if len(x) < 2:
-        raise ValueError("the bootstrap needs at least two samples, but there is one")
-    jackknife = [float(statistic(np.delete(x, i), axis=-1)) for i in range(len(x))]
-    method: Literal["BCa", "percentile"] = "BCa" if np.ptp(jackknife) else "percentile"
-    result = bootstrap((x,), statistic, confidence_level=confidence, method=method, rng=np.random.default_rng(seed))
-    low, high = result.confidence_interval
-    return Interval(float(statistic(x, axis=-1)), float(low), float(high), confidence, len(x), of=of)
 
 
 def slope_interval(x: ArrayLike, y: ArrayLike, confidence: float = 0.95, of: Counted = "grid points") -> Slope:

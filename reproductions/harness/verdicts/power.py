@@ -7,8 +7,6 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reproductions.harness.verdicts.intervals import finite
-
 FEWEST_SEEDS = 3
 POWER = 0.8
 _CLEAR, _FAINT = 20.0, 1e-3  # effects in standard deviations: beyond, the fewest seeds do; below, n goes as 1/effect^2
@@ -33,17 +31,6 @@ def seeds_to_see(effect: float, deviation: float, alpha: float = 0.05, power: fl
         return FEWEST_SEEDS
     n = float(test.solve_power(effect_size=faint, power=power, alpha=alpha, alternative="larger"))
     return math.ceil(n * (faint / max(size, 1e-150)) ** 2)
-
-
-def seeds_needed(samples: ArrayLike, margin: float, alpha: float = 0.05, power: float = POWER) -> int:
-    """Return how many seeds a one-sided t test needs to see a mean `margin` beyond its threshold; see `seeds_to_see`.
-
-    The standard deviation is that of the samples; fewer than two are a ValueError.
-    """
-    x = finite(samples)
-    if len(x) < 2:
-        raise ValueError(f"at least two samples are needed, but there is {len(x)}")
-    return seeds_to_see(margin, float(x.std(ddof=1)), alpha, power)
 
 
 def holm(pvalues: ArrayLike) -> NDArray[np.float64]:

@@ -93,7 +93,6 @@ def increasing(
     groups: Sequence[ArrayLike],
     paired: bool = True,
     alpha: float = 0.05,
-    diverged_fails: bool = False,
     of: Counted = "seeds",
 ) -> Decision:
     """Decide whether the means of the groups increase in the order given.
@@ -105,8 +104,6 @@ def increasing(
     """
     if len(groups) < 2:
         raise ValueError(f"a trend needs at least two groups of samples, not {len(groups)}")
-    if diverged_fails and not all(np.isfinite(group).all() for group in groups):
-        return _DIVERGED
     samples = [finite(group, f"groups[{i}]") for i, group in enumerate(groups)]
     steps = [difference(after, before, paired, 1 - 2 * alpha, of) for before, after in pairwise(samples)]
     interval = difference(samples[-1], samples[0], paired, 1 - 2 * alpha, of)
