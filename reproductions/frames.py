@@ -50,7 +50,8 @@ def table(folders: Sequence[Path]) -> pd.DataFrame:
     for folder in folders:
         record = json.loads((folder / "run.json").read_text())
         frames.append(pd.read_parquet(folder / "frame.parquet"))
-        heads.append({"run": folder.name} | parameters(record.get("experiment")) | _provenance(record["provenance"]))
+        provenance = {name: record["provenance"].get(name) for name in PROVENANCE}
+        heads.append({"run": folder.name} | parameters(record.get("experiment")) | provenance)
     lengths = [len(frame) for frame in frames]
     head = pd.DataFrame(heads).astype({"run": "category"})
     columns = head.loc[head.index.repeat(lengths)].reset_index(drop=True)
@@ -72,7 +73,3 @@ def _flat(path: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield path, json.dumps(value)
     else:
         yield path, value
-
-
-def _provenance(record: dict[str, Any]) -> dict[str, Any]:
-    return {name: record.get(name) for name in PROVENANCE}

@@ -67,7 +67,7 @@ def region_of(verdict: Verdict) -> Region | None:
     return None
 
 
-def sentence(claim: Claim, verdict: Verdict) -> str:
+def interval_name(claim: Claim, verdict: Verdict) -> str:
     """Say what the interval of a verdict is of and what it had to do; the interval itself goes after it."""
     region = region_of(verdict)
     if region is None:

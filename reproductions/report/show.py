@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from reproductions.harness.verdicts.table import plain
 from reproductions.report.errors import ReportError
 from reproductions.report.merge import Finding, Results
+from reproductions.report.regions import interval_name
 from reproductions.report.results import Evidence
 from reproductions.report.sections import place, section_of
-from reproductions.report.views import best, cost, interval_name, rerun
+from reproductions.report.views import best, cost, rerun
 from reproductions.report.vocabulary import MEANINGS
 
 INDENT = 16
@@ -49,7 +50,7 @@ def _facts(results: Results, finding: Finding) -> Iterator[tuple[str, str]]:
     yield "tolerance", claim.tolerance
     yield "because", claim.reason
     yield "found", _found(finding.headline)
-    tested = interval_name(finding) if v.interval else ""
+    tested = interval_name(claim, v) if v.interval else ""
     yield "tested", tested.removeprefix("Interval").removeprefix(" of ").removeprefix(", which ")
     yield "why", v.why
     yield "readings", v.otherwise

@@ -21,12 +21,13 @@ from reproductions.report.mathematics import with_formulas
 from reproductions.report.merge import Results
 from reproductions.report.nights import history_of
 from reproductions.report.records import Record
+from reproductions.report.regions import interval_name
 from reproductions.report.render import Filter, templates
 from reproductions.report.results import Plot
 from reproductions.report.sections import GROUPS
 from reproductions.report.standings import UNITS, advice, heats
 from reproductions.report.summary import HALVES, LEGEND, sentence, summarize, total
-from reproductions.report.views import Page, best, cost, data_of, elsewhere, interval_name, page_of, redraw, rerun
+from reproductions.report.views import Page, best, cost, data_of, elsewhere, page_of, redraw, rerun
 
 _VIEWS: dict[str, Filter] = {view.__name__: view for view in (cost, data_of, elsewhere, interval_name, redraw, rerun)}
 # what a page may load; images come as data too, which style sheets use; sizes of figures are inline styles

@@ -59,7 +59,8 @@ def _row(paper: Paper, findings: Iterable[Finding]) -> Summary:
 
 def total(rows: Sequence[Summary]) -> Summary:
     """Return the sums of all papers as a row of the same form."""
-    anywhere, own = (tuple(map(sum, zip(*part, strict=True))) for part in _parts(rows))
+    halves = [row.anywhere for row in rows], [row.own for row in rows]
+    anywhere, own = (tuple(map(sum, zip(*half, strict=True))) for half in halves)
     return Summary(Paper("in all", "in all"), anywhere, own)
 
 
@@ -91,10 +92,6 @@ def sentence(rows: Sequence[Summary]) -> str:
         f"show a trend elsewhere or are consistent by a model, {own[2]} are something else, and {own[3]} nothing, as "
         "they were not run."
     )
-
-
-def _parts(rows: Sequence[Summary]) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
-    return [row.anywhere for row in rows], [row.own for row in rows]
 
 
 def lines(rows: Sequence[Summary]) -> list[str]:

@@ -11,7 +11,6 @@ from reproductions.harness.runs.provenance import CHECKOUT
 from reproductions.harness.runs.settings import SCALES, SEEDS
 from reproductions.report.merge import Finding, Results
 from reproductions.report.papers import HERE, Paper
-from reproductions.report.regions import sentence
 from reproductions.report.results import Plot
 from reproductions.report.sections import GROUPS, Section, function, module, natural, place, section_of
 
@@ -86,11 +85,6 @@ def best(plots: Iterable[Plot]) -> list[Plot]:
     """Return each plot of each paper at the largest scale that has it, figure 4 before figure 10."""
     found = {(plot.paper, plot.name): plot for plot in sorted(plots, key=lambda plot: SCALES.index(plot.scale))}
     return sorted(found.values(), key=lambda plot: (plot.paper, natural(plot.name)))
-
-
-def interval_name(finding: Finding) -> str:
-    """Say what the interval of a verdict is of, and what it decided."""
-    return sentence(finding.claim, finding.headline.verdict)
 
 
 def _part(section: Section, findings: Sequence[Finding], plots: Iterable[tuple[Section | None, Plot]]) -> Part:

@@ -9,7 +9,7 @@ from reproductions.harness.verdicts.claims import Trend, load_claims
 from reproductions.harness.verdicts.record import Verdict
 from reproductions.report.merge import merge
 from reproductions.report.papers import load_papers
-from reproductions.report.regions import region_of, sentence
+from reproductions.report.regions import interval_name, region_of
 from reproductions.report.results import read_folder
 from tests.harness.toy_session import ROOT, TOY
 
@@ -38,7 +38,7 @@ OTHER = "20: inconclusive, a - b < 0: 0.1 [-0.2, 0.4] from 8 seeds, 9 seeds woul
     ],
 )
 def test_a_difference_is_named(claim: dict[str, Any], reason: str, said: str) -> None:
-    named = sentence(CLAIM.model_copy(update={"at": {}, "trend": None} | claim), replace(ROW, reason=reason))
+    named = interval_name(CLAIM.model_copy(update={"at": {}, "trend": None} | claim), replace(ROW, reason=reason))
     assert named == f"Interval of {said}, which has to lie below 0"
 
 
@@ -46,13 +46,14 @@ def test_of_an_erratum_the_corrected_statement_is_named() -> None:
     row = replace(
         ROW, reason="as printed: mean in [1, 2]: -1 [-1.9, -0.25]; corrected: mean in [-2, 0]: -1 [-1.9, -0.25]"
     )
-    assert sentence(CLAIM, row) == "Interval, which has to lie in [-2, 0]"
+    assert interval_name(CLAIM, row) == "Interval, which has to lie in [-2, 0]"
 
 
 @pytest.mark.parametrize("more", ["", OTHER])
 def test_what_holms_procedure_decided_is_said_to_be_decided_by_it(more: str) -> None:
     row = replace(ROW, reason=OLD.format(more), interval=(-1.9, 0.25))
-    assert "which has to lie below 0: alone not enough, decided with the others of its figure" in sentence(CLAIM, row)
+    said = interval_name(CLAIM, row)
+    assert "which has to lie below 0: alone not enough, decided with the others of its figure" in said
     assert row.why.startswith(
         "100: inconclusive alone, a - b < 0: -1.0764 [-1.9, 0.25] from 8 seeds, alone not enough: "
     )
@@ -80,7 +81,7 @@ def test_no_interval_of_this_checkout_is_said_to_lie_where_it_does_not() -> None
     rows = [(finding.claim, finding.headline.verdict) for finding in findings if finding.headline.verdict.interval]
     wrong = []
     for claim, row in rows:
-        region, said = region_of(row), sentence(claim, row)
+        region, said = region_of(row), interval_name(claim, row)
         assert "difference that was tested" not in said, row.id  # nameless
         inside = region is None or (region.low <= row.interval[0] and row.interval[1] <= region.high)
         if not inside and row.verdict != "inconclusive" and "alone not enough" not in said:

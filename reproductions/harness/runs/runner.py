@@ -7,8 +7,7 @@ import hashlib
 import os
 import socket
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from reproductions.harness.runs.by_value import pickled
@@ -27,6 +26,7 @@ from reproductions.harness.runs.trackers import Hand
 from reproductions.harness.runs.work import Job
 
 Report = Callable[[str], None]
+Keyed = dict[Experiment, str]
 RANKS = "reproductions.harness"  # the module that every rank runs
 SHAREABLE = {Placement.SHARED, Placement.ALONE}  # placements whose runs share a launch
 LIKE_WITH_LIKE = (Placement.RANK_EACH, Placement.HOST_EACH, Placement.HOST_WINDOWS)  # whose runs share one each
@@ -39,14 +39,6 @@ NEEDS = {
 
 class NetworkError(RuntimeError):
     """An experiment needs a network that this session does not have; the message is one sentence that names it."""
-
-
-@dataclass(frozen=True)
-class _Launch:
-    """Runs that ranks make together: those that are needed now, and those that later tests will ask for."""
-
-    needed: dict[Experiment, str]
-    upcoming: dict[Experiment, str]
 
 
 class Runner:
@@ -117,25 +109,28 @@ class Runner:
             If one of them needs hosts with real links, or an MPICH on them, and the session did not ask for them.
         """
         self.want(experiments)
-        for each in self._launches(experiments):
-            self._make(each.needed, each.needed | each.upcoming)
+        for needed, todo in self._launches(experiments):
+            self._make(needed, todo)
         runs = [self.store.load(self.key(experiment), experiment) for experiment in experiments]
         assert all(run is not None for run in runs), "ranks reported success, but a run is not stored"
         return [run for run in runs if run is not None]
 
-    def _launches(self, experiments: Sequence[Experiment]) -> Iterator[_Launch]:
-        """Yield what is missing, launch by launch: see `Placement` for what can share one."""
+    def _launches(self, experiments: Sequence[Experiment]) -> Iterator[tuple[Keyed, Keyed]]:
+        """Yield what is missing, launch by launch, alone and with what later tests will ask for.
+
+        See `Placement` for what can share a launch.
+        """
         for place in (SHAREABLE, *({place} for place in LIKE_WITH_LIKE)):
             if needed := dict(self.missing([e for e in experiments if e.placement in place])):
                 if not all(map(self.reaches, needed)):
                     raise NetworkError(NEEDS[next(iter(place))])
                 upcoming = [e for e in self.upcoming if e.placement in place]
                 self.upcoming = [e for e in self.upcoming if e.placement not in place]
-                yield _Launch(needed, dict(self.missing(upcoming)))
+                yield needed, needed | dict(self.missing(upcoming))
         for pair in self.missing([e for e in experiments if e.placement is Placement.MORTAL]):
-            yield _Launch(dict([pair]), {})
+            yield dict([pair]), dict([pair])
 
-    def _make(self, needed: Mapping[Experiment, str], todo: Mapping[Experiment, str]) -> None:
+    def _make(self, needed: Keyed, todo: Keyed) -> None:
         """Make `todo`, of which `needed` has to succeed."""
         self.tally.check(START)
         before = {key: self.store.version(key) for key in todo.values()}

@@ -14,7 +14,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from reproductions.harness.runs.experiment import Experiment
 from reproductions.harness.runs.key import describe
@@ -40,16 +40,6 @@ def check(name: str) -> str:
     return name
 
 
-class Tracker(Protocol):
-    """Where metrics go."""
-
-    def log(self, key: str, experiment: Experiment, rows: Rows) -> None:
-        """Take what a run logged since the last time; the first time begins it."""
-
-    def end(self, key: str, finished: bool) -> None:
-        """Take note that a run that was begun is finished, or was stopped."""
-
-
 class TensorBoard:
     """Event files, a folder a run.
 
@@ -60,7 +50,7 @@ class TensorBoard:
         self.folder, self.writers = folder, dict[str, Any]()
 
     def log(self, key: str, experiment: Experiment, rows: Rows) -> None:
-        """See `Tracker`."""
+        """Take what a run logged since the last time; the first time begins it."""
         if key not in self.writers:
             self.writers[key] = self._begin(key, experiment, first=rows[0][0])
         for step, metrics in rows:
@@ -77,7 +67,7 @@ class TensorBoard:
         return writer
 
     def end(self, key: str, finished: bool) -> None:
-        """See `Tracker`."""
+        """Take note that a run that was begun is finished, or was stopped."""
         self.writers.pop(key).close()
 
 
@@ -98,7 +88,7 @@ class MLflow:
         self.runs: dict[str, str] = {}
 
     def log(self, key: str, experiment: Experiment, rows: Rows) -> None:
-        """See `Tracker`."""
+        """Take what a run logged since the last time; the first time begins it."""
         from mlflow.entities import Metric
 
         if key not in self.runs:
@@ -122,10 +112,11 @@ class MLflow:
         return str(run.info.run_id)
 
     def end(self, key: str, finished: bool) -> None:
-        """See `Tracker`."""
+        """Take note that a run that was begun is finished, or was stopped."""
         self.client.set_terminated(self.runs.pop(key), "FINISHED" if finished else "KILLED")
 
 
+Tracker = TensorBoard | MLflow
 MAKERS: dict[str, tuple[Callable[[Path], Tracker], str]] = {
     "mlflow": (MLflow, "mlruns"),
     "tensorboard": (TensorBoard, "tensorboard"),
