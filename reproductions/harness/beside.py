@@ -9,8 +9,7 @@ figures and frames of the paper stay as they are: what is found here has a folde
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -21,8 +20,7 @@ from reproductions.harness.figures import FigureFolder
 from reproductions.harness.overlay import Sketch, Sketchbook, differences, overlay
 from reproductions.harness.runs.experiment import Experiment
 from reproductions.harness.runs.labelled import Runs
-from reproductions.harness.runs.own import Own
-from reproductions.harness.session import Grid, Session
+from reproductions.harness.session import Grid, Session, data_error, flat
 from reproductions.harness.terminal import Forecast, wrapped
 from reproductions.harness.verdicts.record import Verdict, open_verdict
 from reproductions.harness.verdicts.verdict import Decider
@@ -30,9 +28,6 @@ from reproductions.harness.verdicts.verdict import Decider
 if TYPE_CHECKING:
     import pandas as pd
 
-    from reproductions.harness.runs.store import Run
-
-Make = Callable[[Sequence[Experiment]], "list[Run[Experiment]]"]
 CLAIMS = "claims.csv"  # what the claims say of one's own algorithm
 
 
@@ -41,14 +36,13 @@ class Beside:
 
     Parameters
     ----------
-    session, own, make
-        The session, the algorithm, and what makes runs.
-    not_here
-        What building a grid raises whose data are not here.
+    session
+        A session whose settings have the algorithm.
     """
 
-    def __init__(self, session: Session, own: Own, make: Make, not_here: Callable[[], type[Exception]]) -> None:
-        self.session, self.own, self.make, self.not_here = session, own, make, not_here
+    def __init__(self, session: Session) -> None:
+        assert session.settings.algorithm is not None
+        self.session, self.own = session, session.settings.algorithm
         self.lines: list[str] = []
         self.faults: list[str] = []
         self.claims: dict[str, Verdict] = {}
@@ -114,20 +108,18 @@ class Beside:
         """Return the runs with one's own algorithm by label; none if data are not here."""
         try:
             return self.session.own_grid(module)
-        except self.not_here():
+        except data_error():
             return {}
 
     def _all(self) -> list[Experiment]:
-        return [each for module in self.modules for each in chain.from_iterable(self._grid(module).values())]
+        return [each for module in self.modules for each in flat(self._grid(module))]
 
     def _runs(self, module: ModuleType) -> Runs:
         """Return the runs with one's own algorithm by label; the first launch also makes those of the other modules."""
         if module.__name__ not in self.made:
             if self.session.settings.scale == "smoke" and not self.made:
                 self.session.runner.upcoming += self._all()
-            grid = self._grid(module)
-            each = iter(self.make(list(chain.from_iterable(grid.values()))))
-            self.made[module.__name__] = Runs({label: [next(each) for _ in group] for label, group in grid.items()})
+            self.made[module.__name__] = self.session.runs(self._grid(module))
         return self.made[module.__name__]
 
     # ----------------------------------------------------------------------------------------------------- again

@@ -7,10 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from reproductions.harness.runs.store import Run
 from reproductions.harness.session import SESSION, Session, plans_only
 from reproductions.harness.verdicts import families, kept
-from reproductions.harness.verdicts.faults import brief
 from reproductions.harness.verdicts.record import Verdict
 
 
@@ -40,12 +38,6 @@ def conclude(session: Session, verdict: Verdict) -> None:
     """Keep the verdict of a test that ended."""
     session.verdicts[verdict.id] = verdict
     _keep(session, [verdict])
-
-
-def name_diverged(session: Session, runs: Iterable[Run]) -> None:
-    """Name the runs whose loss left all bounds, with their settings, at the end of the session."""
-    sentences = [f"this run diverged: {brief(repr(run.experiment), 300)}" for run in runs if run.diverged]
-    session.notes += [sentence for sentence in dict.fromkeys(sentences) if sentence not in session.notes]
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

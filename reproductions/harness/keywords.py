@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from reproductions.harness.verdicts.claims import Claim, ClaimsError, find_claims, load_claims
+from reproductions.harness.session import claim_of
+from reproductions.harness.verdicts.claims import Claim
 from reproductions.harness.verdicts.places import BEFORE, IN_ROMAN, NUMBER, NUMBERS, OTHER, between, listed, places
 
 DRAWN = ("figure", "table")
@@ -56,19 +57,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     drawn: dict[Path, set[str]] = {}
     for item in items:
-        found = _keywords(item)
+        claim = claim_of(item)
+        found = keywords(claim) if claim else set()
         item.extra_keyword_matches |= found
         drawn.setdefault(item.path, set()).update(word for word in found if word.startswith(DRAWN))
     for item in items:
         if "figures" in getattr(item, "fixturenames", ()) and item.get_closest_marker("claim") is None:
             item.extra_keyword_matches |= drawn[item.path]
-
-
-def _keywords(item: pytest.Item) -> set[str]:
-    """Return the keywords of the claim of a test; none if it has no claim, or one that its claims file lacks."""
-    marker = item.get_closest_marker("claim")
-    try:
-        claim = marker and load_claims(find_claims(item.path)).get(marker.args[0])
-    except ClaimsError as error:
-        raise pytest.UsageError(str(error)) from None
-    return keywords(claim) if claim else set()

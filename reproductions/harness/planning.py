@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from reproductions.harness.session import SESSION
+from reproductions.harness.session import SESSION, claim_of, claims_of
 from reproductions.harness.terminal import wrapped
 from reproductions.harness.verdicts import families, plans
-from reproductions.harness.verdicts.claims import Claim, find_claims, load_claims
+from reproductions.harness.verdicts.claims import Claim
 
 
 @pytest.hookimpl(trylast=True)
@@ -28,15 +28,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     modules: dict[pytest.Module, list[Claim]] = {}
     for item in items:
-        module, marker = item.getparent(pytest.Module), item.get_closest_marker("claim")
-        if module and marker and hasattr(module.obj, "experiments"):
-            modules.setdefault(module, []).append(load_claims(find_claims(item.path))[marker.args[0]])
+        module, claim = item.getparent(pytest.Module), claim_of(item)
+        if module and claim and hasattr(module.obj, "experiments"):
+            modules.setdefault(module, []).append(claim)
     for module, claims in modules.items():
-        path = find_claims(module.path)
+        path, known = claims_of(module)
         try:
             pilots = plans.load_pilots(path.with_name(plans.PILOTS))
         except ValueError as error:
             raise pytest.UsageError(str(error)) from None
-        sizes = families.sizes(load_claims(path).values())
-        if plan := plans.plan(claims, pilots, session.settings.scale, sizes):
+        if plan := plans.plan(claims, pilots, session.settings.scale, families.sizes(known.values())):
             session.plans[module.obj.__name__] = plan

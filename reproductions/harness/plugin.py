@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +12,16 @@ from reproductions.harness import evidence, keywords, planning, reported, signal
 from reproductions.harness.beside import Beside
 from reproductions.harness.figures import FigureFolder
 from reproductions.harness.options import add_options, read_settings
-from reproductions.harness.runs.deadline import OutOfTime
 from reproductions.harness.runs.experiment import Experiment
-from reproductions.harness.runs.free_memory import DoesNotFit
 from reproductions.harness.runs.labelled import Runs
-from reproductions.harness.runs.launcher import RanksFailed
 from reproductions.harness.runs.provenance import REPOSITORY
-from reproductions.harness.runs.runner import NetworkError, Runner
+from reproductions.harness.runs.runner import Runner
 from reproductions.harness.runs.settings import Settings
 from reproductions.harness.runs.store import Run
-from reproductions.harness.session import SESSION, Grid, LaunchFailed, Refused, Session
+from reproductions.harness.session import SESSION, Refused, Session, claim_of, claims_of, data_error, flat
 from reproductions.harness.terminal import Forecast, ProgressLine, wrapped
 from reproductions.harness.verdicts import families
-from reproductions.harness.verdicts.claims import Claim, ClaimsError, find_claims, of_folder
+from reproductions.harness.verdicts.claims import ClaimsError, find_claims, of_folder
 from reproductions.harness.verdicts.record import Verdict, open_verdict
 from reproductions.harness.verdicts.table import table
 from reproductions.harness.verdicts.verdict import Decider, diverged
@@ -59,7 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for part in (signals, time_limit, keywords, evidence, planning, turns):
         config.pluginmanager.register(part)
     if settings.algorithm:
-        config.pluginmanager.register(Beside(session, settings.algorithm, partial(_made, session), _data_error))
+        config.pluginmanager.register(Beside(session))
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -79,19 +74,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Check that every claim has a test and every test a claim, before -k deselects anything."""
     decided: dict[Path, set[str]] = {}
     for item in items:
-        marker = item.get_closest_marker("claim")
-        if marker is None:
-            continue
-        path = _claims_file(item)
-        known = _load(path)
-        if marker.args[0] not in known:
-            raise pytest.UsageError(f"{item.nodeid} decides the claim {marker.args[0]!r}, which {path} does not have")
-        decided.setdefault(path, set()).add(marker.args[0])
-        config.stash[SESSION].claims.update(known)
+        if claim := claim_of(item):
+            path, known = claims_of(item)
+            decided.setdefault(path, set()).add(claim.id)
+            config.stash[SESSION].claims.update(known)
     whole = not any("::" in argument for argument in config.args)
     collected = {item.path for item in items}
     for path, ids in decided.items():
-        undecided = set(_load(path)) - ids
+        undecided = of_folder(path).keys() - ids
         if whole and undecided and collected >= set(path.parent.rglob("test_*.py")):
             raise pytest.UsageError(f"no test decides these claims of {path}: {', '.join(sorted(undecided))}")
 
@@ -104,10 +94,10 @@ def pytest_report_collectionfinish(config: pytest.Config, items: Sequence[pytest
         if module is None or not hasattr(module.obj, "experiments"):
             continue
         try:
-            experiments = _flat(session.grid(module.obj))
+            experiments = flat(session.grid(module.obj))
             lines.append(f"{module.path.parent.name}/{module.path.stem}: {plan.module(experiments)}")
             session.runner.upcoming += experiments if session.settings.scale == "smoke" else []
-        except _data_error() as error:
+        except data_error() as error:
             lines.append(f"{module.path.parent.name}/{module.path.stem}: not run, {error}")
     return wrapped(config, [*lines, plan.total()] if lines else [])
 
@@ -139,9 +129,8 @@ def _decided(session: Session, width: int) -> list[str]:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Open a pessimistic record for the claim of a test."""
-    if marker := item.get_closest_marker("claim"):
-        claims, session = _load(_claims_file(item)), item.config.stash[SESSION]
-        claim = claims[marker.args[0]]
+    if claim := claim_of(item):
+        session, (_, claims) = item.config.stash[SESSION], claims_of(item)
         verdict = open_verdict(claim, session.settings.scale, item.nodeid)
         session.deciders[claim.id] = Decider(claim, verdict, families.sizes(claims.values())[claim.id])
 
@@ -193,15 +182,14 @@ def run(request: pytest.FixtureRequest) -> Callable[[Sequence[Experiment]], list
 
     If they do not fit into memory, which an option changes, the test fails with the sentence that names it.
     """
-    return partial(_made, request.config.stash[SESSION])
+    return request.config.stash[SESSION].make
 
 
 @pytest.fixture(scope="module")
-def runs(request: pytest.FixtureRequest, run: Callable[[Sequence[Experiment]], list[Run[Experiment]]]) -> Any:
+def runs(request: pytest.FixtureRequest) -> Runs[Experiment]:
     """Runs, by label, of the experiments that the test module names in its function ``experiments(settings)``."""
-    grid = request.config.stash[SESSION].grid(request.module)
-    each = iter(run(_flat(grid)))
-    return Runs({label: [next(each) for _ in group] for label, group in grid.items()})
+    session = request.config.stash[SESSION]
+    return session.runs(session.grid(request.module))
 
 
 @pytest.fixture
@@ -216,55 +204,9 @@ def figures(request: pytest.FixtureRequest, settings: Settings) -> FigureFolder:
     return FigureFolder(settings.results / settings.scale / _paper(request.path), request.node.nodeid)
 
 
-# ------------------------------------------------------------------------------------------------------- details
-
-
-def _made(session: Session, experiments: Sequence[Experiment]) -> list[Run[Experiment]]:
-    """Run experiments; where they cannot be, raise what ends a test."""
-    try:
-        made = session.runner.run(experiments)
-    except (_data_error(), NetworkError, OutOfTime) as error:
-        pytest.skip(str(error))
-    except DoesNotFit as error:
-        raise Refused(str(error)) from None
-    except RanksFailed as error:
-        raise LaunchFailed(str(error)) from None
-    evidence.name_diverged(session, made)
-    return made
-
-
-def _flat(grid: Grid) -> list[Experiment]:
-    """Return all experiments of a grid, in order."""
-    return list(chain.from_iterable(grid.values()))
-
-
-def _data_error() -> type[Exception]:
-    """Return what workloads raise whose data are not here; it is asked for when something was raised.
-
-    Workloads need torch, which takes two seconds to load: a session loads it if its experiments do.
-    """
-    from reproductions.workloads.base import DataError
-
-    return DataError
-
-
 def _paper(path: Path) -> str:
     """Return the paper that a test belongs to: the folder of its claims, or its own folder if there are none."""
     try:
         return find_claims(path).parent.name
     except ClaimsError:
         return path.parent.name
-
-
-def _claims_file(item: pytest.Item) -> Path:
-    try:
-        return find_claims(item.path)
-    except ClaimsError as error:
-        raise pytest.UsageError(str(error)) from None
-
-
-def _load(path: Path) -> dict[str, Claim]:
-    try:
-        return of_folder(path)
-    except ClaimsError as error:
-        raise pytest.UsageError(str(error)) from None

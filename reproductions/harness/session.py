@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,13 +12,18 @@ from typing import Any
 import pytest
 from _pytest.outcomes import Failed  # pytest.fail.Exception, as a type
 
+from reproductions.harness.runs.deadline import OutOfTime
 from reproductions.harness.runs.experiment import Experiment
-from reproductions.harness.runs.labelled import Label
+from reproductions.harness.runs.free_memory import DoesNotFit
+from reproductions.harness.runs.labelled import Label, Runs
+from reproductions.harness.runs.launcher import RanksFailed
 from reproductions.harness.runs.own import exchanged
 from reproductions.harness.runs.provenance import provenance
-from reproductions.harness.runs.runner import Runner
+from reproductions.harness.runs.runner import NetworkError, Runner
 from reproductions.harness.runs.settings import Settings
-from reproductions.harness.verdicts.claims import Claim
+from reproductions.harness.runs.store import Run
+from reproductions.harness.verdicts.claims import Claim, ClaimsError, find_claims, of_folder
+from reproductions.harness.verdicts.faults import brief
 from reproductions.harness.verdicts.plans import Plan
 from reproductions.harness.verdicts.record import Verdict
 from reproductions.harness.verdicts.verdict import Decider
@@ -83,8 +89,69 @@ class Session:
         made = {label: [exchanged(each, own) for each in group] for label, group in self.grid(module).items()}
         return {label: [each for each in group if each] for label, group in made.items() if all(group)}
 
+    def runs(self, grid: Grid) -> Runs[Experiment]:
+        """Return the runs of a grid by label; see `make`."""
+        each = iter(self.make(flat(grid)))
+        return Runs({label: [next(each) for _ in group] for label, group in grid.items()})
+
+    def make(self, experiments: Sequence[Experiment]) -> list[Run[Experiment]]:
+        """Run experiments; where they cannot be, end the test that asks for them: a skip, `Refused` or `LaunchFailed`.
+
+        Those that diverged are named at the end of the session.
+        """
+        try:
+            made = self.runner.run(experiments)
+        except (data_error(), NetworkError, OutOfTime) as error:
+            pytest.skip(str(error))
+        except DoesNotFit as error:
+            raise Refused(str(error)) from None
+        except RanksFailed as error:
+            raise LaunchFailed(str(error)) from None
+        self.name_diverged(made)
+        return made
+
+    def name_diverged(self, runs: Iterable[Run]) -> None:
+        """Take note of the runs whose loss left all bounds, with their settings."""
+        sentences = [f"this run diverged: {brief(repr(run.experiment), 300)}" for run in runs if run.diverged]
+        self.notes += [sentence for sentence in dict.fromkeys(sentences) if sentence not in self.notes]
+
 
 SESSION = pytest.StashKey[Session]()
+
+
+def flat(grid: Grid) -> list[Experiment]:
+    """Return all experiments of a grid, in order."""
+    return list(chain.from_iterable(grid.values()))
+
+
+def claims_of(test: pytest.Item | pytest.Module) -> tuple[Path, dict[str, Claim]]:
+    """Return the claims file that belongs to a test and its claims; a UsageError if there is none or it is wrong."""
+    try:
+        path = find_claims(test.path)
+        return path, of_folder(path)
+    except ClaimsError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def claim_of(test: pytest.Item) -> Claim | None:
+    """Return the claim that a test decides, None if it decides none; a UsageError if its claims file lacks it."""
+    marker = test.get_closest_marker("claim")
+    if marker is None:
+        return None
+    path, claims = claims_of(test)
+    if marker.args[0] not in claims:
+        raise pytest.UsageError(f"{test.nodeid} decides the claim {marker.args[0]!r}, which {path} does not have")
+    return claims[marker.args[0]]
+
+
+def data_error() -> type[Exception]:
+    """Return what workloads raise whose data are not here; it is asked for when something was raised.
+
+    Workloads need torch, which takes two seconds to load: a session loads it if its experiments do.
+    """
+    from reproductions.workloads.base import DataError
+
+    return DataError
 
 
 def plans_only(config: pytest.Config) -> bool:

@@ -141,8 +141,8 @@ def test_bad_names_and_tests_without_a_place_end_the_session_at_once(lab: Bench)
 
 
 def test_a_selection_without_a_place_for_it_ends_at_once(request: pytest.FixtureRequest) -> None:
-    session, own = OneSession(Settings(), Runner(Settings())), Own("mine:Mine", "Mine", ModelAveraging())
-    beside = Beside(session, own, lambda experiments: [], lambda: KeyError)
+    settings = Settings(algorithm=Own("mine:Mine", "Mine", ModelAveraging()))
+    beside = Beside(OneSession(settings, Runner(settings)))
     beside.pytest_collection_modifyitems([])  # nothing was selected: pytest says so
     with pytest.raises(pytest.UsageError, match=r"^--algorithm is 'mine:Mine', but no selected test runs an algorithm"):
         beside.pytest_collection_modifyitems([request.node])

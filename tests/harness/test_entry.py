@@ -7,11 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from reproductions.harness import entry, plugin
+from reproductions.harness import entry
+from reproductions.harness.session import claims_of
 from reproductions.harness.workers import refuse_workers
 from reproductions.report.errors import ReportError
 from reproductions.report.papers import load_papers
@@ -141,7 +142,7 @@ def test_a_paper_has_the_name_of_its_folder(tmp_path: Path) -> None:
     (paper / "claims.yaml").write_text((TOY / "claims.yaml").read_text())
     sentence = f"{paper / 'claims.yaml'}: paper is 'toy', but its folder is 'renamed'"
     with pytest.raises(pytest.UsageError) as error:
-        plugin._load(paper / "claims.yaml")
+        claims_of(cast(Any, SimpleNamespace(path=paper / "test_it.py")))
     assert str(error.value) == sentence
     with pytest.raises(ReportError) as said:
         load_papers(tmp_path)

@@ -12,7 +12,6 @@ from typing import Any, cast
 import pandas as pd
 import pytest
 
-from reproductions.harness.evidence import name_diverged
 from reproductions.harness.runs.provenance import provenance
 from reproductions.harness.runs.settings import Settings
 from reproductions.harness.runs.store import Run, RunStore
@@ -126,7 +125,7 @@ def test_a_run_whose_loss_left_all_bounds_diverged(losses: list[float], diverged
     assert not Run(TOY, frame.assign(metric="seconds"), {}).diverged
     session = Session(Settings(), cast(Any, None))
     for _ in range(2):
-        name_diverged(session, [Run(TOY, frame, {}), Run(TOY, FRAME, {})])
+        session.name_diverged([Run(TOY, frame, {}), Run(TOY, FRAME, {})])
     named = f"this run diverged: {TOY!r}"
     assert session.notes == ([named] if diverged else [])
 
