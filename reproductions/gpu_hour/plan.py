@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from reproductions.harness.verdicts.faults import fault, first
+from reproductions.harness.verdicts.faults import fault, first, read_yaml
 from reproductions.report.errors import ReportError
 
 FILE = Path(__file__).with_name("plan.yaml")
@@ -96,15 +95,14 @@ def load(path: Path) -> HourPlan:
         If the file is missing or no plan, in one sentence that names what is wrong.
     """
     try:
-        document: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-        plan = HourPlan.model_validate(document)
+        plan = HourPlan.model_validate(read_yaml(path))
     except OSError as error:
         raise ReportError(f"the plan {path} cannot be read: {error.strerror}") from None
     except ValidationError as error:
         where = [name for name in first(error)["loc"] if isinstance(name, str)]
         raise ReportError(f"{path} is no plan: {fault(where, first(error))}") from None
-    except (ValueError, yaml.YAMLError) as error:
-        raise ReportError(f"{path} is no plan: {' '.join(str(error).split())}") from None
+    except ValueError as error:
+        raise ReportError(f"{path} is no plan: {error}") from None
     names = [part.name for part in plan.parts(tiny=False)]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise ReportError(f"{path} has two parts {twice!r}: give each a name of its own")

@@ -17,7 +17,7 @@ from reproductions.harness import precision
 from reproductions.harness.runs import deadline, own, real_links, trackers
 from reproductions.harness.runs.settings import SCALES, SEEDS, TIMEOUT, Settings
 
-MOST_SEEDS = 1000  # a plan never has more than 32
+MOST_GIVEN = 1000  # seeds
 DATA_FOLDERS = ("cifar10", "cifar-10-batches-py", "atis", "libsvm", "imagenet")
 MPICH = ("bin/mpiexec", "lib/libmpi.so.12")  # of an environment
 
@@ -76,8 +76,8 @@ def _auto(text: str) -> int:
 
 def _seeds(text: str) -> int:
     seeds = _auto(text)
-    if seeds > MOST_SEEDS:
-        raise ValueError(f"is {text!r}, but at most {MOST_SEEDS} are run")
+    if seeds > MOST_GIVEN:
+        raise ValueError(f"is {text!r}, but at most {MOST_GIVEN} are run")
     return seeds
 
 

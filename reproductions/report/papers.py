@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from reproductions.harness.runs.provenance import CHECKOUT
 from reproductions.harness.verdicts.claims import Claim, ClaimsError, of_folder
+from reproductions.harness.verdicts.faults import read_yaml
 from reproductions.report.errors import ReportError
 
 HERE = Path(__file__).resolve().parents[1]
@@ -81,14 +81,12 @@ def load_papers(root: Path = HERE) -> tuple[Paper, ...]:
 
 
 def _titles(path: Path) -> dict[str, str]:
-    import yaml
-
     if not path.exists():
         return {}
     try:
-        document: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError) as error:
-        raise ReportError(f"{path} is damaged: {' '.join(str(error).split())}") from None
+        document = read_yaml(path)
+    except (OSError, ValueError) as error:
+        raise ReportError(f"{path} is damaged: {error}") from None
     if not isinstance(document, dict):
         raise ReportError(f"{path} should map names of papers to titles, but holds {type(document).__name__}")
     for name in document:

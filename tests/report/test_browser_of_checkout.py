@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reproductions.__main__ import main
-from reproductions.harness.verdicts.claims import SCALES
+from reproductions.harness.runs.settings import SCALES
 from reproductions.report.papers import load_papers
 from tests.harness.toy_session import ROOT
 from tests.report.browsing import WIDER, Browser, needed

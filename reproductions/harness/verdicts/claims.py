@@ -8,13 +8,14 @@ from __future__ import annotations
 import functools
 import math
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from reproductions.harness.runs.settings import SCALES
 from reproductions.harness.verdicts.bands import rounding
-from reproductions.harness.verdicts.faults import brief, fault, first
+from reproductions.harness.verdicts.faults import brief, fault, first, read_yaml
 
 Kind = Literal["number", "ordering", "bound", "identity", "rate-exponent", "ratio", "qualitative"]
 Basis = Literal["exact", "executed", "simulated", "modelled"]
@@ -25,7 +26,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=
 PaperName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=100)]
 
 FILE = "claims.yaml"
-SCALES = ("smoke", "small", "paper")
+BASES: tuple[Basis, ...] = get_args(Basis)  # from the strongest to the weakest
 RELATIONS = ("above", "below", "at_most_above", "at_most_below", "near", "rises", "falls")
 MARGINS = dict.fromkeys(RELATIONS, (1, 1)) | {"above": (0, 1), "below": (0, 1), "rises": (0, 0), "falls": (0, 0)}
 
@@ -247,11 +248,14 @@ def load_claims(path: Path) -> dict[str, Claim]:
     ClaimsError
         If the file is no claims file, a field is unknown, missing or wrong, or an id occurs twice.
     """
-    document = _document(path)
+    document: Any = None
     try:
+        document = read_yaml(path)
         file = ClaimsFile.model_validate(document)
     except ValidationError as error:
         raise ClaimsError(f"{path}: {_sentence(error, document)}") from None
+    except (OSError, ValueError) as error:
+        raise ClaimsError(f"{path}: {error}") from None
     claims: dict[str, Claim] = {}
     for claim in file.claims:
         if claim.id in claims:
@@ -266,16 +270,6 @@ def of_folder(path: Path) -> dict[str, Claim]:
     if wrong := next((claim.paper for claim in claims.values() if claim.paper != path.parent.name), None):
         raise ClaimsError(f"{path}: paper is {repr(wrong)[:80]}, but its folder is {path.parent.name!r}")
     return claims
-
-
-def _document(path: Path) -> Any:
-    import yaml
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where libyaml is there
-    try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
-    except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError) as error:
-        raise ClaimsError(f"{path}: {' '.join(str(error).split())}") from None
 
 
 def _sentence(error: ValidationError, document: Any) -> str:

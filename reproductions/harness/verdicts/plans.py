@@ -17,13 +17,13 @@ from pydantic import Field, TypeAdapter, ValidationError
 from reproductions.harness.verdicts import kept
 from reproductions.harness.verdicts.claims import FILE, Claim, load_claims
 from reproductions.harness.verdicts.decisions import Interval
-from reproductions.harness.verdicts.faults import fault, first
+from reproductions.harness.verdicts.faults import fault, first, read_yaml
 from reproductions.harness.verdicts.intervals import standard_error
 from reproductions.harness.verdicts.power import FEWEST_SEEDS, seeds_to_see
 from reproductions.harness.verdicts.verdict import ALPHA
 
 FEWEST_PLANNED = {"smoke": 5}  # by scale, else three: a deviation of a few seeds is uncertain, and smoke runs are short
-MOST_SEEDS = 32
+MOST_PLANNED = 32
 PILOTS = "pilots.yaml"
 HEAD = "# Standard deviations over seeds, from which the number of seeds of the next session is planned.\n"
 
@@ -92,9 +92,9 @@ def plan(claims: Sequence[Claim], pilots: Pilots, scale: str, sizes: Mapping[str
 
 def _most(claim: Claim, pilots: Pilots, scale: str, needed: int) -> Plan:
     pilot, fewest = pilots[claim.id][scale], FEWEST_PLANNED.get(scale, FEWEST_SEEDS)
-    seeds = min(max(needed, fewest), MOST_SEEDS)
+    seeds = min(max(needed, fewest), MOST_PLANNED)
     why = f"{claim.id} sees {claim.resolution:g} at a standard deviation of {pilot.deviation:.2g} with {needed}"
-    missing = f", more than the {MOST_SEEDS} that are run" if needed > seeds else ""
+    missing = f", more than the {MOST_PLANNED} that are run" if needed > seeds else ""
     return Plan(seeds, f"{seeds} seeds planned: {why}{missing} (pilot of {pilot.seeds} seeds, {pilot.date})")
 
 
@@ -106,15 +106,12 @@ def load_pilots(path: Path) -> Pilots:
     ValueError
         If the file is damaged; names it.
     """
-    import yaml
-
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8")) or {} if path.exists() else {}
-        return _PILOTS.validate_python(document)
+        return _PILOTS.validate_python((read_yaml(path) or {}) if path.exists() else {})
     except ValidationError as error:
         raise ValueError(f"{path} is no file of pilots: {fault(first(error)['loc'], first(error))}") from None
-    except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError) as error:
-        raise ValueError(f"{path} is no file of pilots: {' '.join(str(error).split())}") from None
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} is no file of pilots: {error}") from None
 
 
 def pilot_of(row: Mapping[str, Any]) -> Pilot | None:

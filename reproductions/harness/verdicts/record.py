@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, get_args
+from typing import Annotated, Any, ClassVar
 
 from pydantic import ConfigDict, Field
 
 from reproductions.harness.runs.provenance import hardware, provenance
-from reproductions.harness.verdicts.claims import SCALES, Basis, Claim, Name, PaperName
+from reproductions.harness.runs.settings import SCALES
+from reproductions.harness.verdicts.claims import BASES, Claim, Name, PaperName
 from reproductions.harness.verdicts.decisions import Outcome
 
 SCHEMA = 2
@@ -31,7 +32,6 @@ VERDICTS = (
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.(?P<decimals>\d+))?(?:e[-+]?\d+)?")
 HOLM = "decided with the others of its figure or table by Holm's procedure"
 OLDER = re.compile(r"; decided by Holm's procedure over (\d+) claims")  # what records of older sessions say
-BASES: tuple[str, ...] = get_args(Basis)
 
 
 def one_of(words: Sequence[str]) -> Any:

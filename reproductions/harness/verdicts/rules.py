@@ -6,10 +6,9 @@ import math
 from collections.abc import Iterable
 from dataclasses import replace
 
-from reproductions.harness.verdicts.claims import Claim
+from reproductions.harness.verdicts.claims import BASES, Claim
 from reproductions.harness.verdicts.decisions import Decision, Interval, Outcome
 
-BASES = ("exact", "executed", "simulated", "modelled")  # from the strongest to the weakest
 LISTED = {  # verdicts that a claims file says beforehand, with their cause, by its fields
     "deviates": "deviates",
     "inconclusive": "inconclusive",

@@ -119,29 +119,13 @@ class Decider:
     def decide_erratum(
         self, printed: Decision, corrected: Decision, found: str = "", runs: Runs | Sequence[Run] = ()
     ) -> None:
-        """Show that the statement is false as the paper uses it and decide the corrected one.
-
-        Parameters
-        ----------
-        printed
-            The printed statement at its counter-example; has to fail.
-        corrected
-            The corrected statement that the claims file spells out.
-        """
+        """Decide an erratum: the printed statement has to fail at its counter-example, the corrected one to hold."""
         self._decide_corrected("erratum", printed, corrected, found, runs)
 
     def decide_misprint(
         self, printed: Decision, used: Decision, found: str = "", runs: Runs | Sequence[Run] = ()
     ) -> None:
-        """Show that a symbol, factor or index is wrong in print and decide the statement as the paper uses it.
-
-        Parameters
-        ----------
-        printed
-            The statement taken literally; has to fail.
-        used
-            The statement as the paper goes on to use it.
-        """
+        """Decide a misprint: the statement has to fail taken literally, and to hold as the paper goes on to use it."""
         self._decide_corrected("misprint", printed, used, found, runs)
 
     def not_run(self, reason: str) -> None:
