@@ -41,7 +41,10 @@ def conclude(session: Session, verdict: Verdict) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Spend what the level of each figure has left, compare with the baseline, and fail where something was lost."""
+    """Decide by Holm's procedure what was inconclusive alone, and compare with the baseline.
+
+    The session fails if a verdict fell, is not the one that is listed, or could not be written.
+    """
     ours = session.config.stash.get(SESSION, None)
     if ours is None or not ours.verdicts:
         return

@@ -25,10 +25,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Iterator[None]:
-    """After everything else, say how far the session is and set the exit code.
+    """After everything else, say how far the session is, and set the exit code if no test failed.
 
-    Without a failed test this is `GOES_ON`, or that of failed tests if the session added nothing: then the same command
-    would not add anything either, and a loop that repeats it has to end.
+    75 if the limit was reached and something was added: repeat the command. 1 if nothing was added, as repeating would
+    not help and a loop has to end.
     """
     result = yield
     ours = session.config.stash.get(SESSION, None)

@@ -8,9 +8,9 @@ from reproductions.harness.entry import claims_above, has_claims
 
 
 def refuse_workers(config: pytest.Config) -> None:
-    """Refuse ``-n`` where there may be tests of a paper: what a session is given has claims in, above or below it.
+    """Refuse ``-n`` if a folder given to pytest has a claims file in, above or below it.
 
-    Below the ``testpaths`` of a project, such as the tests of this suite, claims are material of tests.
+    Within the project's ``testpaths``, claims below it are test data and do not count.
 
     Raises
     ------

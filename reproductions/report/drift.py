@@ -6,14 +6,14 @@ The history is replayed in rounds; a round ends where a claim comes again, so a 
 - **coverage** changes if a claim is decided that was not run before, or the other way round;
 - a **number** moves if it differs from its reference by more than the noise of both.
 
-The reference of a number is the first record of its level: of the same claim, scale, workload and verdict, since the
-last move. It does not follow the number, so a slow drift adds up until it is seen. Intervals tell the standard errors;
-the test is Welch's, two-sided (`statistics.p_moved`), with Holm's correction over all claims
-that are compared in the round: if nothing moved, a round names any number with a probability of at most `ALPHA`. This
-takes the two records as independent. Sessions usually share their seeds, and then the level is an upper bound: what the
-seeds have in common cancels in the difference but not in its standard error. The price is power, see
-``docs/statistics.md``. Intervals of a worst case (`at_most_one`) or of the part that stood in the way (`all_of`) are
-those of a selected mean, for which the test is an approximation.
+A number is compared with a fixed reference: the first record after its last move, of the same claim, scale, workload
+and verdict. As the reference stays, a slow drift adds up until it is seen. Intervals tell the standard errors; the test
+is Welch's, two-sided (`intervals.p_moved`), with Holm's correction over all claims that are compared in the round: if
+nothing moved, a round names any number with a probability of at most `ALPHA`. This takes the two records as
+independent. Sessions usually share their seeds, and then the level is an upper bound: what the seeds have in common
+cancels in the difference but not in its standard error. The price is power, see ``docs/statistics.md``. Intervals of a
+worst case (`at_most_one`) or of the part that stood in the way (`all_of`) are those of a selected mean, for which the
+test is an approximation.
 
 Exact numbers have no noise: any difference is a move, and they are not part of the correction.
 """

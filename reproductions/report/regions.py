@@ -27,7 +27,7 @@ class Region:
     low, high
         Ends of the region, which may be infinite.
     difference
-        Which of the differences that were decided it is of, and how many there are; None if it is of none.
+        (index, count): the interval is of the index-th of count differences in the reason; None if it is of none.
     rise
         Whether it is of the two ends of several groups.
     """

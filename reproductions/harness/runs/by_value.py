@@ -54,7 +54,7 @@ class Definitions:
     digest
         Of the code of these classes, of what it refers to in ``__main__``, and of the values of it.
     modules
-        Names of the modules that they refer to, and of some that are none.
+        Names that may be modules they refer to; those that are none are ignored later.
 
     Raises
     ------

@@ -58,7 +58,10 @@ class Experiment(ABC):
 
     @property
     def group(self) -> str:
-        """Name of the runs, next to each other in their grid, that one rank makes as it remembers what they share."""
+        """Runs of one group are made by one rank, one after the other, so that it can reuse what they share.
+
+        Empty: no group.
+        """
         return ""
 
     @property

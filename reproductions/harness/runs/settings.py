@@ -56,9 +56,9 @@ class Settings:
 
     @property
     def dealt(self) -> bool:
-        """Whether each rank makes whole runs, where there are as many: ranks that share a run wait for each other.
+        """Whether ranks get whole runs instead of sharing each one: faster on a CPU, as nobody waits.
 
-        Not at smoke scale, where sharing is what is tried, nor with a number of ranks that was asked for.
+        Off at smoke scale, which tests the sharing, and with an explicit ``--ranks``.
         """
         return self.scale != "smoke" and not self.ranks and self.resolved_device == "cpu"
 

@@ -133,7 +133,10 @@ def _agreed(comm: MPI.Intracomm, over: bool) -> bool:
 
 
 def _work_alone(job: Job, pairs: Sequence[Pair], progress: Progress, free: FreeMemory | None) -> None:
-    """Run experiments that need no other rank, each, or group, that no rank has begun; `OutOfTime` ends it early."""
+    """Make runs on this rank alone; a run, or a whole group, belongs to the rank that begins it first.
+
+    `OutOfTime` if the session has to stop.
+    """
     from mpi4py import MPI
 
     mine = set[str]()

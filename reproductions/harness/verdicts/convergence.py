@@ -45,9 +45,8 @@ def sooner(
 ) -> Decision:
     """Decide mean(a) < mean(b) + margin for times to a level; see `less`.
 
-    A run that had not reached the level at `end` is a censored observation: its time is infinite or NaN in `a` or `b`
-    and counts as `end` where that speaks against the outcome. So runs of `b` that never get there can make the
-    statement hold, runs of `a` that never get there can make it fail, and neither the other way round.
+    A run that never got there, whose time is infinite or NaN, counts as `end`, the earliest it could have. This
+    understates it, so "holds" is taken back if a run of `a` never got there, and "fails" if one of `b` did not.
     """
     times = [np.where(np.isfinite(group), group, math.inf).astype(float) for group in (a, b)]
 
