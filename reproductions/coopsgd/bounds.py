@@ -17,10 +17,13 @@ from algorithms.topology import zeta
 
 
 class Assumptions(NamedTuple):
-    """What the bounds depend on; gap is F(u_1) - F_inf, the noise is E |g - grad F|^2 <= beta |grad F|^2 + sigma^2."""
+    """What the bounds depend on; gap is F(u_1) - F_inf, the noise is E |g - grad F|^2 <= beta |grad F|^2 + sigma^2.
 
-    m: int
-    v: int
+    The formulas take any m and v; algorithms have whole numbers of them.
+    """
+
+    m: float
+    v: float
     tau: int
     zeta: float
     lipschitz: float = 1.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import product
-from math import isqrt
+from math import isqrt, sqrt
 
 import numpy as np
 import pandas as pd
@@ -112,14 +112,14 @@ def test_largest_period(claim: Decider) -> None:
 
 @decides("coopsgd-eq153-threshold")
 def test_threshold(claim: Decider) -> None:
-    low, high = 1.0, 10.0  # of m + v; both conditions have m and the brackets in common
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if middle**2 < 10 else (low, middle)
+    found = [_threshold(s) for s in _settings()]
     stricter = [bounds.eq153(s) > bounds.eq147(s) for s in _settings()]
-    used = exactly(stricter, [s.m + s.v >= low for s in _settings()])
+    used = exactly(stricter, [s.m + s.v >= sqrt(10) for s in _settings()])
+    root = close(found, [sqrt(10)] * len(found), rtol=1e-9, atol=0)  # the same for all settings
+    printed = all_of(*(claim.within(point(size)) for size in found))
     smallest = min(s.m + s.v for s, strict in zip(_settings(), stricter, strict=True) if strict)
-    claim.decide_misprint(claim.within(point(low)), used, f"{low:.4f}; {smallest} is the smallest whole m + v")
+    text = f"{min(found):.4f} to {max(found):.4f} in {len(found)} settings; {smallest} is the smallest whole m + v"
+    claim.decide_misprint(printed, all_of(root, used), text)
 
 
 @decides("coopsgd-easgd-finite-horizon")
@@ -142,6 +142,18 @@ def _settings() -> Iterator[Assumptions]:
     for (m, v), tau, z, (sigma, gap) in product(PAIRS, (1, 2, 20), (0.0, 0.5, 0.99), ((1, 0), (0, 1), (1, 1))):
         if m + v > 1 or z == 0:
             yield Assumptions(m, v, tau, z, 2.0, sigma, gap)
+
+
+def _threshold(s: Assumptions) -> float:
+    """Return the m + v, at the ratio of m to v that `s` has, where (153) becomes more strict than (147)."""
+    from scipy.optimize import brentq
+
+    def excess(size: float) -> float:
+        share = size / (s.m + s.v)
+        scaled = s._replace(m=share * s.m, v=share * s.v)
+        return bounds.eq153(scaled) / bounds.eq147(scaled) - 1
+
+    return float(brentq(excess, 1.0, 100.0, xtol=1e-12))
 
 
 def _at_corollary(algorithm: CooperativeSGD, steps: int) -> float:
