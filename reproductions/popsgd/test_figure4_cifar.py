@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -75,8 +76,8 @@ def test_accuracy_rises_with_n(claim: Decider, runs: Runs[NodeTraining]) -> None
 @decides("popsgd-cifar-faster-with-n")
 def test_converges_faster_with_n(claim: Decider, runs: Runs[NodeTraining]) -> None:
     compared = runs.only(*BY_NODES)
-    times: dict[ClaimLabel, Array] = {name: steps_to_90(runs[name]) for name in BY_NODES}
-    decision = where_all_get(times, lambda: claim.follows({name: list(values) for name, values in times.items()}))
+    times = {name: steps_to_90(runs[name]) for name in BY_NODES}
+    decision = reached(times, lambda: claim.follows({name: list(values) for name, values in times.items()}), every=True)
     claim.decide(decision, _times(times), compared)
 
 
@@ -84,7 +85,7 @@ def test_converges_faster_with_n(claim: Decider, runs: Runs[NodeTraining]) -> No
 def test_time_to_90_percent(claim: Decider, runs: Runs[NodeTraining], figures: FigureFolder) -> None:
     _bars(figures, runs)
     names = [f"{rule}, n = {n}" for n in SIZES for rule in ("PopSGD", "data-parallel", "local SGD")]
-    times: dict[ClaimLabel, Array] = {name: steps_to_90(runs[name]) for name in names}
+    times = {name: steps_to_90(runs[name]) for name in names}
 
     def comparable(n: int, other: str, rho: float) -> Decision:
         ours, theirs = f"PopSGD, n = {n}", f"{other}, n = {n}"
@@ -92,7 +93,7 @@ def test_time_to_90_percent(claim: Decider, runs: Runs[NodeTraining], figures: F
         return less(mine, COMPARABLE * its, alpha=claim.alpha)
 
     grid = [(n, other, rho) for n in SIZES for other in ("data-parallel", "local SGD") for rho in LINKS]
-    decision = where_all_get(times, lambda: all_of(*(comparable(*case) for case in grid)))
+    decision = reached(times, lambda: all_of(*(comparable(*case) for case in grid)), every=True)
     claim.decide(decision, _times(times), runs.only(*names))
 
 
@@ -136,14 +137,6 @@ def steps_to_90(group: list[Run[NodeTraining]]) -> Array:
     return np.array([run.steps_to("train_error", 0.1) for run in group])
 
 
-def where_all_get(times: Mapping[ClaimLabel, Array], decide: Callable[[], Decision]) -> Decision:
-    """Decide about times to a level if every run got there: one that did not is a censored observation, no time."""
-    whole: dict[object, Array] = {
-        name: values if np.isfinite(values).all() else np.full(len(values), np.nan) for name, values in times.items()
-    }
-    return reached(whole, decide)
-
-
 def batch_seconds(name: str, n: int, rho: float) -> float:
     """Return the modelled time of a batch, in units of its compute, if a model takes rho of it on the link.
 
@@ -155,11 +148,11 @@ def batch_seconds(name: str, n: int, rho: float) -> float:
     return 1 + rho * sent.get(name.split(",", maxsplit=1)[0], 0.0)
 
 
-def _accuracies(points: Mapping[ClaimLabel, list[float]]) -> str:
+def _accuracies(points: Mapping[Any, list[float]]) -> str:
     return ", ".join(f"{name}: {np.mean(values):.3f}" for name, values in points.items())
 
 
-def _times(times: Mapping[ClaimLabel, Array]) -> str:
+def _times(times: Mapping[str, Array]) -> str:
     def one(values: Array) -> str:
         there = values[np.isfinite(values)]
         return f"{there.mean():.0f} ({len(there)} of {len(values)} get there)" if len(there) else "never"

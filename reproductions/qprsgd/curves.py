@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Rounds = NDArray[np.float64]
-DIVERGED = 1e6  # the loss that stands for one that is no number
+DIVERGED = 1e6  # the loss that stands for one that is larger or no number
 LOSS = "mean_train_loss"  # a running mean over a pass would lag by another number of rounds for every K
 
 
@@ -50,8 +50,8 @@ class Curves:
         return np.array(passes) * self.recipe.rounds_per_pass(self.members[label])
 
     def log_loss(self, label: Label, rounds: float) -> Rounds:
-        """Return the logarithm of the loss after some rounds, (seeds,); one that is no number counts as a million."""
-        losses = [np.nan_to_num(run.series(LOSS), nan=DIVERGED, posinf=DIVERGED) for run in self.runs[label]]
+        """Return the logarithm of the loss after some rounds, (seeds,); none counts as more than a million."""
+        losses = [np.fmin(run.series(LOSS), DIVERGED) for run in self.runs[label]]
         return self._after(label, rounds, [np.log([np.log(10), *loss]) for loss in losses])
 
     def accuracy(self, label: Label, rounds: float) -> Rounds:
@@ -93,12 +93,6 @@ class Curves:
         return pd.concat(frames, ignore_index=True)
 
 
-def compared(times: Mapping[Any, Rounds], decide: Callable[[], Decision]) -> Decision:
-    """Decide about times to a level, by label, if all runs reached it; else inconclusive: they are too short."""
-    never = {label: group if np.isfinite(group).all() else group + np.inf for label, group in times.items()}
-    return reached(never, decide)
-
-
 def numbered(claim: Decider, settings: Settings, times: Mapping[Any, Rounds], number: Rounds) -> Decision:
     """Decide about a printed number at the paper's scale, at others whether there is an effect of its sign.
 
@@ -110,12 +104,12 @@ def numbered(claim: Decider, settings: Settings, times: Mapping[Any, Rounds], nu
         What is printed as one number, (seeds,).
     """
     if settings.scale == "paper":
-        return compared(times, lambda: claim.within(number))
+        return reached(times, lambda: claim.within(number), every=True)
     samples: dict[Any, list[float]] = {
         "no effect": [claim.claim.no_effect or 0.0] * len(number),
         "found": number.tolist(),
     }
-    return compared(times, lambda: claim.follows(samples, "found"))
+    return reached(times, lambda: claim.follows(samples, "found"), every=True)
 
 
 def ratio(times: Rounds, others: Rounds) -> Rounds:

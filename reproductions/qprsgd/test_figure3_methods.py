@@ -21,8 +21,9 @@ from reproductions.paper import (
     less,
     name_of,
     panels,
+    reached,
 )
-from reproductions.qprsgd.curves import Curves, Rounds, compared, interval, numbered, ratio
+from reproductions.qprsgd.curves import Curves, Rounds, interval, numbered, ratio
 from reproductions.qprsgd.recipes import METHODS, PARADIGMS, RESNET, K, methods, recipe, trainings
 
 
@@ -56,7 +57,7 @@ def overlapping(claim: Decider, found: dict[str, Rounds], runs: Runs[Training]) 
     """Decide whether methods that differ by quantization alone need the same rounds to a loss."""
     pairs = (("QPRSGD", "PR-SGD"), ("QSGD", "PSGD"))
     ratios = {f"{one} / {other}": ratio(found[one], found[other]) for one, other in pairs}
-    decision = compared(found, lambda: all_of(*(claim.within(each) for each in ratios.values())))
+    decision = reached(found, lambda: all_of(*(claim.within(each) for each in ratios.values())), every=True)
     claim.decide(decision, ", ".join(f"{name} {each.mean():.2f}" for name, each in ratios.items()), runs)
 
 
@@ -91,7 +92,7 @@ def test_bytes_to_a_loss_are_ordered(claim: Decider, settings: Settings, runs: R
         logs = {name: np.log(each) for name, each in sent.items()}
         for low, high in pairwise(order):
             both = logs[low], logs[high]
-            decisions.append(compared(logs, partial(less, *both, alpha=claim.alpha / 4)))
+            decisions.append(reached(logs, partial(less, *both, alpha=claim.alpha / 4), every=True))
         texts.append(f"{paradigm} " + " ".join(f"{1e-6 * sent[name].mean():.2f}" for name in order))
     claim.decide(all_of(*decisions), ", ".join(texts) + " MB", runs)
 

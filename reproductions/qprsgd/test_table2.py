@@ -23,10 +23,11 @@ from reproductions.paper import (
     less,
     name_of,
     panels,
+    reached,
     within,
 )
 from reproductions.qprsgd import table2, test_figure3_methods
-from reproductions.qprsgd.curves import Curves, Rounds, compared
+from reproductions.qprsgd.curves import Curves, Rounds
 from reproductions.qprsgd.recipes import PARADIGMS, methods
 from reproductions.qprsgd.table2 import BANDWIDTHS, CALIBRATIONS, printed
 
@@ -56,7 +57,8 @@ def _ordered(claim: Decider, found: Mapping[str, Rounds], pairs: list[tuple[str,
         apart = [found[name] - found["QPRSGD"] for name in found if name != "QPRSGD"]
         return all_of(*(within(each, -APART_ACCURACY, APART_ACCURACY, 1 - 2 * claim.alpha) for each in apart))
     alpha = claim.alpha / len(pairs)
-    return compared(found, lambda: all_of(*(less(found[low], found[high], alpha=alpha) for low, high in pairs)))
+    decide = lambda: all_of(*(less(found[low], found[high], alpha=alpha) for low, high in pairs))  # noqa: E731
+    return reached(found, decide, every=True)
 
 
 @decides(*(f"qprsgd-table2-{p.lower()}-{b}mbps-time" for p, b in BLOCKS))

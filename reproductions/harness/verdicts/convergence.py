@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,7 +17,7 @@ from reproductions.harness.verdicts.statistics import less, within
 Times = NDArray[np.float64]
 
 
-def reached(times: Mapping[object, ArrayLike], decide: Callable[[], Decision]) -> Decision:
+def reached(times: Mapping[Any, ArrayLike], decide: Callable[[], Decision], every: bool = False) -> Decision:
     """Compare times to a level where there is something to compare.
 
     Parameters
@@ -24,19 +25,25 @@ def reached(times: Mapping[object, ArrayLike], decide: Callable[[], Decision]) -
     times
         By label, the time at which each run reached the level; infinite or NaN for a run that never did.
     decide
-        The decision about these times, taken if every label has a run that reached the level.
+        The decision about these times, taken if enough runs reached the level.
+    every
+        Whether every run has to, or one of each label.
 
     Returns
     -------
     Decision
-        That of `decide`; if no run of a label reached the level, inconclusive: a run that is too short shows neither
-        that the statement holds nor that it fails.
+        That of `decide`; if too few runs reached the level, inconclusive: a run that is too short shows neither that
+        the statement holds nor that it fails.
     """
-    never = [str(label) for label, group in times.items() if not np.isfinite(group).any()]
-    if not never:
+    there = {str(label): np.isfinite(np.ravel(group)) for label, group in times.items()}
+    late = {label: group for label, group in there.items() if not (group.all() if every else group.any())}
+    if not late:
         return decide()
-    runs = sum(np.size(group) for group in times.values())
-    sentence = f"no run reached the level for {', '.join(never)}: there is no time to compare"
+    sentence = f"no run reached the level for {', '.join(late)}: there is no time to compare"
+    if every:
+        counts = ", ".join(f"{group.sum()} of {group.size} runs of {label}" for label, group in late.items())
+        sentence = f"the level was reached in {counts} only: the others have no time to compare"
+    runs = sum(group.size for group in there.values())
     return Decision("inconclusive", Interval(math.nan, math.nan, math.nan, math.nan, runs), sentence)
 
 

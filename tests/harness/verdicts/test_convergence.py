@@ -17,6 +17,15 @@ def test_what_no_run_reaches_is_not_decided():
     assert reached({"1 node": [np.nan, 3.0], "8 nodes": A}, lambda: less(A, B)) == less(A, B)
 
 
+def test_where_every_run_has_to_reach_the_level_those_that_did_are_counted():
+    times = {"1 node": [np.nan, 3.0, np.inf], "2 nodes": NEVER, "8 nodes": A}
+    decision = reached(times, lambda: pytest.fail("some runs have no time"), every=True)
+    assert decision.outcome == "inconclusive"
+    late = f"1 of 3 runs of 1 node, 0 of {len(NEVER)} runs of 2 nodes"
+    assert decision.explanation == f"the level was reached in {late} only: the others have no time to compare"
+    assert reached({"1 node": A, "8 nodes": B}, lambda: less(A, B), every=True) == less(A, B)
+
+
 @pytest.mark.parametrize(
     ("a", "b", "outcome"),
     [

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from reproductions.harness.runs.settings import Settings
 from reproductions.harness.verdicts import rules
 from reproductions.paper import Runs
 from reproductions.qprsgd import (
+    curves,
     recipes,
     table2,
     test_communication,
@@ -65,6 +67,24 @@ CLAIMS_K_M: dict[str, Test] = {
     "qprsgd-fig3b-M-rar": test_figure3_k_m.test_twice_the_workers_need_half_the_iterations,
     "qprsgd-fig3f-M-gossip": test_figure3_k_m.test_twice_the_workers_need_half_the_iterations,
 }
+
+
+def test_no_loss_is_worse_than_that_of_a_run_that_diverged() -> None:
+    runs, label = k_m(equal), ("RAR", "K", 1)
+    for run, loss in zip(runs[label], (np.nan, np.inf, 1e20, 1e7, 10.0), strict=True):
+        run.frame.loc[run.frame["metric"] == curves.LOSS, "value"] = loss
+    found = test_figure3_k_m.curves(SETTINGS, runs).log_loss(label, 40.0)
+    assert np.exp(found) == pytest.approx([1e6, 1e6, 1e6, 1e6, 10.0])
+
+
+def test_one_run_that_does_not_converge_is_counted() -> None:
+    runs = methods(nearly)
+    late = runs["RAR", "QPRSGD"][0].frame
+    late.loc[late["metric"] == curves.LOSS, "value"] = 1.0
+    test, claim = test_figure3_methods.test_communication_is_half_of_qsgds, "qprsgd-fig3d-vs-qsgd"
+    found = decided(test, claim, settings=SETTINGS, runs=runs)
+    assert found.verdict == "inconclusive"
+    assert found.reason.startswith("the level was reached in 4 of 5 runs of QPRSGD only")
 
 
 @pytest.mark.parametrize("claim", CLAIMS_K_M)
