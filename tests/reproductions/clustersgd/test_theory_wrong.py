@@ -63,6 +63,13 @@ def test_stale_messages_accepted(monkeypatch):
     red(CONVEX["lemma6-distance"], "lemma6-distance")
 
 
+def test_lemma5_without_its_last_term_is_never_attained(monkeypatch):
+    monkeypatch.setattr(
+        test_strongly_convex, "_over_lemma5", lambda q, x: q.gradient(x) @ q.gradient(x) / 2 / (q.gradient(x) @ x)
+    )
+    red(test_strongly_convex.test_lemma5, "lemma5")
+
+
 def test_lemma7_as_printed_is_no_correction(monkeypatch):
     right = test_strongly_convex._over_lemma7
     monkeypatch.setattr(
@@ -189,6 +196,11 @@ def test_halves_that_hear_each_other_do_not_end_apart(monkeypatch, tmp_path):
     monkeypatch.setattr(wells, "halves", lambda n: ((0,),) * n)
     red(test_partition.test_theorem5, "theorem5-impossibility", figures=FigureFolder(tmp_path))
     red(test_partition.test_convex, "no-partition-in-convex")
+
+
+def test_one_well_is_not_split_enough(monkeypatch, tmp_path):
+    monkeypatch.setattr(test_partition, "TWO", test_partition.ONE)
+    red(test_partition.test_theorem5, "theorem5-impossibility", figures=FigureFolder(tmp_path))
 
 
 def test_agreement_skipped_ends_without_a_majority(monkeypatch):
