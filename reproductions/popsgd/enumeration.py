@@ -5,7 +5,7 @@ Coordinates do not see each other in what is enumerated here, so a matrix (n, d)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from itertools import product
 from typing import Any
 
@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from algorithms.popsgd import population
 from algorithms.popsgd.population import Complete, Edges, Graph
 from algorithms.topology import ring
-from reproductions.harness.verdicts.decisions import Decision, Interval
+from reproductions.harness.verdicts.decisions import Decision, point
 
 Array = NDArray[np.float64]
+Pair = tuple[int, int]
 Slope = Callable[[Array, int], Array]  # models (d,) of a node -> gradients (d,)
 DRAWN = 1 << 14
 
@@ -27,25 +28,35 @@ def cycle(n: int) -> Edges:
     return population.edges_of(ring(n))
 
 
-def drawn(graph: Graph) -> tuple[list[tuple[int, int]], NDArray[np.int64]]:
-    """Return the pairs that the stream of interactions holds, and how often each occurs in `DRAWN` of them."""
-    numbered = population.interactions(graph, 0, 0, DRAWN) @ (graph.nodes, 1)
+def drawn(graph: Graph, draws: int = DRAWN) -> tuple[list[Pair], NDArray[np.int64]]:
+    """Return the pairs that the stream of interactions holds, and how often each occurs in so many of them."""
+    numbered = population.interactions(graph, 0, 0, draws) @ (graph.nodes, 1)
     found, counts = np.unique(numbered, return_counts=True)
     return [divmod(int(number), graph.nodes) for number in found], counts
 
 
-def uniform(graph: Graph) -> Decision:
-    """Decide that all pairs of a graph are drawn, each with the same probability, by a chi-square test at 0.1 %."""
+def uniform(graph: Graph, wanted: Set[Pair] | None = None, draws: int = DRAWN) -> Decision:
+    """Decide that pairs are drawn, each with the same probability, by a chi-square test at 0.1 %.
+
+    Parameters
+    ----------
+    graph
+        From which they are drawn.
+    wanted
+        The pairs that have to be; by default all of the graph.
+    draws
+        How many interactions are tested.
+    """
     from scipy.stats import chisquare
 
-    wanted = _pairs(graph)
-    pairs, counts = drawn(graph)
-    p = float(chisquare(counts).pvalue) if set(pairs) == wanted else 0.0
-    sentence = f"{len(pairs)} pairs of {graph.nodes} nodes are drawn, {len(wanted)} are possible, p = {p:.3g}"
-    return Decision("holds" if p > 1e-3 else "fails", Interval(p, p, p, 1.0, DRAWN), sentence)
+    possible = _pairs(graph) if wanted is None else wanted
+    pairs, counts = drawn(graph, draws)
+    p = float(chisquare(counts).pvalue) if set(pairs) == possible else 0.0
+    sentence = f"{len(pairs)} pairs of {graph.nodes} nodes in {draws} draws, {len(possible)} are possible, p = {p:.3g}"
+    return Decision("holds" if p > 1e-3 else "fails", point(p, draws), sentence)
 
 
-def _pairs(graph: Graph) -> set[tuple[int, int]]:
+def _pairs(graph: Graph) -> set[Pair]:
     if isinstance(graph, Complete):
         return {(i, j) for i in range(graph.nodes) for j in range(graph.nodes)}
     assert isinstance(graph, Edges)
