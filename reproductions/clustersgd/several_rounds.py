@@ -2,8 +2,8 @@
 
 With singleton clusters (n = m = 2 k + 1) a process waits for k + 1 messages, its own among them. `polygon` keeps the
 values apart for ever: k + 1 processes, the core, hear each other and stay at their common value c; k free ones lie on a
-regular k-gon around c, and each hears itself, a free one at an angle of just above 60 degrees, and k - 1 of the core.
-Then the free one is farther from it than the core, so that both rules take the midpoint of the two: again a regular
+regular k-gon around c. Each free process hears itself, one other free process just over 60 degrees along the polygon,
+and k - 1 of the core. That other one is its farthest value, so both rules move it to their midpoint: again a regular
 k-gon, smaller by cos(angle/2). Its squared diameter falls by cos^2(angle/2) a round, up to 3/4 for large k, which no
 schedule with a value that stays can exceed (lemma 17). `climb` searches from there and from random values.
 """

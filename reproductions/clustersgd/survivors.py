@@ -26,9 +26,9 @@ class Survivors(Experiment):
     So a whole cluster dies, and a process is left that is alone in its own. Who is killed, in the middle of which
     broadcast, and how many have it is drawn from the seed. The problem is |x|^2/2 from (1, ..., 1) with normal noise.
     Logged at the end: ``survivors``, how many processes have an output that is finite; ``lonely``, how many of these
-    had at least one cluster mate, all of whom are dead; ``after``, the fewest iterations that one of them has computed
-    since the last death was due; ``error``, the mean over the survivors of |x_{T+1}|^2, and ``whole_error``, the same
-    in a run before, of the same processes, in which nobody is killed.
+    had at least one cluster mate, all of whom are dead; ``after``: iterations computed since the last scheduled death,
+    the minimum over the lonely survivors; ``error``, the mean over the survivors of |x_{T+1}|^2, and ``whole_error``,
+    the same in a run before, of the same processes, in which nobody is killed.
 
     Parameters
     ----------

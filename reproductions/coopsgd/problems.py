@@ -177,8 +177,10 @@ def near(ratios: Array, by: float = 0.05) -> Decision:
 
 
 def below_bound(ratios: Iterable[Array]) -> Decision:
-    """Decide that no mean ratio of measured to bound exceeds 1: see `at_most_one`, and the largest of those that no
-    seed changes, like the gradient at the common start.
+    """Decide that no mean ratio of measured to bound exceeds 1.
+
+    Ratios that differ between seeds are decided by `at_most_one`; those that all seeds share, such as the gradient at
+    the common start, by their largest.
     """
     samples = list(ratios)
     fixed = [float(sample[0]) for sample in samples if np.ptp(sample) == 0]

@@ -3,8 +3,8 @@
 A worker computes tau iterations and then averages. What a period sends is read off the ledger of one that was made,
 never from a formula beside the code. With `overlap`, models travel to the auxiliary variables and new auxiliary
 variables back while workers compute, one after the other: a period is then the longer of the two, plus the messages
-among workers, which wait for the models of this very step. Of an algorithm of any other kind, which only
-``--algorithm`` brings here, nothing is known but its steps: workers wait for all that it sends in `WINDOW` of them.
+among workers, which wait for the models of this very step. For any other algorithm (possible only with
+``--algorithm``), all that it sends in `WINDOW` steps counts as waiting time.
 
 The paper prints neither bandwidth nor compute time, but one saving that fixes their ratio (appendix A, m = 4, VGG-16):
 PASGD with tau = 10 "reduces about 67% time", so that (1 - 1/10) s = 0.67 for the share s = 0.744 of communication in an

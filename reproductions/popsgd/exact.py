@@ -47,8 +47,8 @@ def change(n: int, r: float, w: float, q: float) -> Any:
     """Return how an interaction on the complete graph of n >= 2 nodes changes second moments.
 
     These are s, the mean of |x_i|^2, and k, the mean of <x_i, x_j> over i != j; a step takes s to r s + w and k to q k.
-    Returned are three numbers for sum_i |x_i|^2, whose change is the first times s plus the second times k plus the
-    third, and three for sum_{i != j} <x_i, x_j>.
+    Returns (a, b, c) for sum_i |x_i|^2, whose expected change is a s + b k + c, and the same for
+    sum_{i != j} <x_i, x_j>.
     """
     same, other = 1 / n, 1 - 1 / n  # i = j or not
     own = (same * (r**2 - 1) + other * (r - 2), other * q**2, same * (r + 1) * w + other * w)

@@ -170,7 +170,7 @@ def _gap(run: PopulationDescent) -> float:
 def _units() -> Decision:
     """Decide that the corrected bound, not the printed one, is that of the same run in other units of x.
 
-    x in units of lambda makes L lambda^2 times, M lambda times and eta 1/lambda^2 times what it was.
+    Measuring x in units of lambda multiplies L by lambda^2, M by lambda and eta by 1/lambda^2.
     """
 
     def at_scale(scale: float, printed: bool) -> float:

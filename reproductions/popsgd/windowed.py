@@ -33,9 +33,9 @@ class WindowTraining(NodeTraining):
     the initial model and of the mean of the last ones; with `replayed` ``differ``, how many of all models differ, in
     any bit, from those that one process makes of the recorded interactions. And times of a batch, means over nodes and
     over all steps but the first three: ``cpu_seconds`` by the CPU clock of each rank, and the part ``compute_seconds``
-    that is the gradient's. A rank that waits for a core loses none of it; one that waits for another rank does, since
-    it waits inside MPI. ``wall_seconds`` is the time of a batch by the wall clock, which means something where ranks
-    wait for links and not for cores.
+    that is the gradient's. Waiting for a core costs a rank no CPU time. Waiting for another rank does, because MPI
+    polls. ``wall_seconds`` is the time of a batch by the wall clock, which means something where ranks wait for links
+    and not for cores.
 
     Parameters
     ----------
