@@ -27,6 +27,7 @@ from reproductions.workloads.linear import DigitsGisette, Gisette, LinearWorkloa
 from reproductions.workloads.resnet import ResNet
 
 POWERS = (1, 10, 100, 1000, 10_000)
+TUNING = 1000  # the first seed of the runs that choose a learning rate
 SQUARES = SyntheticSquares()
 
 
@@ -100,9 +101,15 @@ class Search:
         """Return the runs of one n and eta_0: twice the seeds where few nodes are noisy, and cheap; three of most."""
         return seeded(self.run(nodes, eta), 3 if nodes == POWERS[-1] else seeds * 2 if nodes <= 100 else seeds)
 
-    def grid(self, seeds: int) -> dict[tuple[int, float], list[Convex]]:
-        """Return all runs of the panel by n and eta_0."""
-        return {(n, eta): self.tried(n, eta, seeds) for n in POWERS for eta in self.rates}
+    def tuning(self, nodes: int, eta: float, seeds: int) -> list[Convex]:
+        """Return the runs by which a rate is chosen: half as many, at least one, of seeds that `tried` has not."""
+        tried = self.tried(nodes, eta, seeds)
+        return [replace(run, seed=TUNING + run.seed) for run in tried[: max(1, len(tried) // 2)]]
+
+    def grid(self, seeds: int) -> dict[tuple[str, int, float], list[Convex]]:
+        """Return all runs of the panel by what they are for, ``tuning`` or ``test``, n and eta_0."""
+        kinds = {"tuning": self.tuning, "test": self.tried}
+        return {(kind, n, eta): of(n, eta, seeds) for kind, of in kinds.items() for n in POWERS for eta in self.rates}
 
 
 # rates in factors of 2 around the printed intervals, and for the stand-in of gisette of 3 up to the largest stable one

@@ -32,12 +32,13 @@ Group = list[Run[Convex]]  # one run a seed
 
 PANELS = {"year": "least squares", "gisette": "logistic regression"}
 NAMES = {"year": "Year Prediction", "gisette": "gisette"}
+TAIL = 0.75  # of the steps: an end is what comes after
 CLEAR = 0.98  # of the loss with a tenth of the nodes: what a plot can show
 PRINTED = {"year": (0.05, 0.2), "gisette": (0.0005, 0.015)}
 
 
-def experiments(settings: Settings) -> dict[tuple[str, int, float], list[Convex]]:
-    """Return all runs of the line searches by panel, n and eta_0."""
+def experiments(settings: Settings) -> dict[tuple[str, str, int, float], list[Convex]]:
+    """Return all runs of the line searches by panel, what they are for, n and eta_0."""
     seeds = len(settings.fewer_seeds())
     grids = {panel: recipes.search(settings, panel).grid(seeds) for panel in PANELS}
     return {(panel, *tried): group for panel, grid in grids.items() for tried, group in grid.items()}
@@ -94,16 +95,21 @@ def test_all_numbers_of_nodes_converge(claim: Decider, settings: Settings, runs:
 
 
 def tuned(runs: Runs[Convex], panel: str) -> dict[int, Group]:
-    """Return the runs of each n at the learning rate with the lowest mean test loss at the end."""
-    searched: dict[int, list[Group]] = {n: [] for n in recipes.POWERS}
-    for group in runs.where(lambda label: isinstance(label, tuple) and label[0] == panel).values():
-        searched[group[0].experiment.nodes].append(group)
-    loss = lambda group: np.nan_to_num(_final(group).mean(), nan=np.inf)  # noqa: E731
-    return {n: min(groups, key=loss) for n, groups in searched.items()}
+    """Return the runs of each n at the learning rate with which others, of other seeds, end at the lowest test loss.
+
+    That of a run is the median over its last quarter: now and then a node averages with one of few steps.
+    """
+    losses: dict[int, dict[Label, float]] = {n: {} for n in recipes.POWERS}
+    for label, group in runs.items():
+        if isinstance(label, tuple) and label[:2] == (panel, "tuning"):
+            ends = settled(group, TAIL, np.median, metric="test_loss")
+            loss = float(np.nan_to_num(ends.mean(), nan=np.inf))
+            losses[group[0].experiment.nodes][panel, "test", *label[2:]] = loss
+    return {n: runs[min(found, key=found.__getitem__)] for n, found in losses.items()}
 
 
 def _final(group: Group) -> Array:
-    return settled(group, 0.75, metric="test_loss")
+    return settled(group, TAIL, metric="test_loss")
 
 
 def _all(found: Mapping[int, Group]) -> Group:

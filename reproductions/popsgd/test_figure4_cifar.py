@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from algorithms.coopsgd.cooperative import CooperativeSGD
 from algorithms.popsgd.population import constant, population, simulate
 from algorithms.streams import stream
 from reproductions.harness.verdicts.claims import Label as ClaimLabel
@@ -88,8 +89,8 @@ def test_time_to_90_percent(claim: Decider, runs: Runs[NodeTraining], figures: F
     times = {name: steps_to_90(runs[name]) for name in names}
 
     def comparable(n: int, other: str, rho: float) -> Decision:
-        ours, theirs = f"PopSGD, n = {n}", f"{other}, n = {n}"
-        mine, its = times[ours] * batch_seconds(ours, n, rho), times[theirs] * batch_seconds(theirs, n, rho)
+        both = f"PopSGD, n = {n}", f"{other}, n = {n}"
+        mine, its = (times[name] * batch_seconds(runs.experiment(name), rho) for name in both)
         return less(mine, COMPARABLE * its, alpha=claim.alpha)
 
     grid = [(n, other, rho) for n in SIZES for other in ("data-parallel", "local SGD") for rho in LINKS]
@@ -137,15 +138,17 @@ def steps_to_90(group: list[Run[NodeTraining]]) -> Array:
     return np.array([run.steps_to("train_error", 0.1) for run in group])
 
 
-def batch_seconds(name: str, n: int, rho: float) -> float:
-    """Return the modelled time of a batch, in units of its compute, if a model takes rho of it on the link.
+def batch_seconds(run: NodeTraining, rho: float) -> float:
+    """Return the modelled time of a batch of a run, in units of its compute, if a model takes rho of it on the link.
 
-    A node sends and receives one model a step by PopSGD, 2 (n - 1)/n by ring all-reduce, and that once in a period of
-    100 steps by local SGD. Latency is left out.
+    A node sends and receives one model a step by PopSGD, and 2 (n - 1)/n by ring all-reduce, once in as many steps as
+    the run has in a period: 1 of data-parallel SGD, at a reduced scale fewer than the paper's 100 of local SGD.
+    Latency is left out.
     """
-    ring = 2 * (n - 1) / n
-    sent = {"PopSGD": 1.0, "one-sided": 1.0, "data-parallel": ring, "local SGD": ring / 100}
-    return 1 + rho * sent.get(name.split(",", maxsplit=1)[0], 0.0)
+    if isinstance(run.method, PopSGD):
+        return 1 + rho * (run.nodes > 1)
+    assert isinstance(run.method.algorithm, CooperativeSGD)
+    return 1 + rho * 2 * (run.nodes - 1) / run.nodes / run.method.algorithm.tau
 
 
 def _accuracies(points: Mapping[Any, list[float]]) -> str:
@@ -186,27 +189,31 @@ def _parameters(runs: Runs[NodeTraining], name: Label) -> dict[str, object]:
 
 
 def _bars(figures: FigureFolder, runs: Runs[NodeTraining]) -> None:
-    """Draw panel (c): modelled time to 90 % by speed of the link; a curve that never gets there has no bar."""
-    names = [
-        name for name in runs if name not in (RARE, NEVER, BASELINE) and np.isfinite(steps_to_90(runs[name])).any()
-    ]
+    """Draw panel (c): modelled time to 90 % by speed of the link; no bar where not all runs of a curve get there."""
+    times = {name: steps_to_90(runs[name]) for name in runs if name not in (RARE, NEVER, BASELINE)}
     rows = [
         _parameters(runs, name)
-        | {"rho": rho, "seconds": batch_seconds(str(name), runs.experiment(name).nodes, rho) * mean}
-        for name in names
-        for mean in [steps_to_90(runs[name])[np.isfinite(steps_to_90(runs[name]))].mean()]
+        | {"reached": int(np.isfinite(steps).sum()), "of": len(steps), "rho": rho}
+        | {"seconds": batch_seconds(runs.experiment(name), rho) * mean}
+        for name, steps in times.items()
+        for mean in [steps.mean() if np.isfinite(steps).all() else np.nan]
         for rho in LINKS
     ]
-    if not rows:
+    frame = pd.DataFrame(rows)
+    if frame["seconds"].isna().all():
         return
     figure, (axis,) = panels(1, width=7)
-    frame = pd.DataFrame(rows)
     for k, rho in enumerate(LINKS):
         part = frame[frame["rho"] == rho]
         places = np.arange(len(part)) + 0.27 * (k - 1)
         axis.bar(places, part["seconds"], 0.25, label=f"{rho:g}")
-    axis.set_xticks(range(len(names)), [str(name).replace(", ", "\n", 1) for name in names], fontsize=7)
+    axis.set_xticks(range(len(times)), [_tick(str(name), steps) for name, steps in times.items()], fontsize=7)
     axis.set(title="(c) time to 90 % train accuracy", ylabel="modelled time (compute of a step = 1)")
     axis.margins(y=0.3)
     axis.legend(title="model on the link / compute", fontsize=7, title_fontsize=7, ncols=3)
     figures.save("figure4-cifar-time", figure, frame)
+
+
+def _tick(name: str, steps: Array) -> str:
+    there = np.isfinite(steps)
+    return name.replace(", ", "\n", 1) + ("" if there.all() else f"\n{there.sum()} of {there.size} get there")

@@ -9,13 +9,14 @@ from dataclasses import dataclass, fields, replace
 
 import networkx as nx
 import numpy as np
+import pandas as pd
 import pytest
 
 from algorithms.popsgd import loops, population, simulation
 from algorithms.popsgd.population import Gradient, Population, Rate, edges_of, interactions
 from algorithms.popsgd.simulation import Simulation
 from reproductions.harness.figures import FigureFolder
-from reproductions.paper import Runs, Settings
+from reproductions.paper import Run, Runs, Settings
 from reproductions.popsgd import recipes, test_algorithm1, test_data, test_figure1, test_figure3, test_speedup
 from reproductions.popsgd.convex import Convex, Interacting
 from reproductions.workloads.linear import LinearTask, SyntheticSquares, YearLike
@@ -209,6 +210,22 @@ def test_figure_1_sees_runs_that_diverge_and_rates_elsewhere():
     runs = runs_of(test_figure1.experiments(small), lambda run: run)
     rates = test_figure1.test_tuned_rates_are_in_the_printed_intervals  # those of stand-ins are not in them
     assert_red("popsgd-lr-gisette", lambda claim: rates(claim, small, runs))
+
+
+@pytest.mark.usefixtures("small_search")
+def test_rates_of_figure_1_are_chosen_on_seeds_that_the_test_does_not_use():
+    def ends(label: tuple[str, str, int, float], run: Convex) -> Run[Convex]:
+        better = {"tuning": 0.2, "test": 0.1}[label[1]]  # by the runs that are tested, the other rate would be chosen
+        rows = [(step, "test_loss", 1.0 if label[-1] == better else 2.0) for step in (10, 20)]
+        return Run(run, pd.DataFrame(rows, columns=["step", "metric", "value"]), {})
+
+    grid = test_figure1.experiments(SETTINGS)
+    runs = Runs({label: [ends(label, run) for run in group] for label, group in grid.items()})
+    for n, group in test_figure1.tuned(runs, "year").items():
+        assert [run.experiment.rate(0) for run in group] == pytest.approx([0.2] * len(group))
+        choosing = {run.seed for eta in (0.1, 0.2) for run in grid["year", "tuning", n, eta]}
+        assert choosing
+        assert not choosing & {run.experiment.seed for run in group}
 
 
 # ----------------------------------------------------------------------------------------------- algorithm 1 and data

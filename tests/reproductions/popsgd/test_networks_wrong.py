@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,35 @@ def test_a_run_that_never_gets_there_is_no_time(made: dict[str, list[Run[NodeTra
     frame.loc[frame["metric"] == "train_error", "value"] = 0.5
     test = test_figure4_cifar.test_converges_faster_with_n
     assert decided(test, "popsgd-cifar-faster-with-n", runs=runs).verdict == "inconclusive"
+
+
+def test_a_curve_of_which_one_run_never_gets_there_has_no_bar(made: dict[str, list[Run[NodeTraining]]]) -> None:
+    drawn: dict[str, Any] = {}
+
+    class Kept(FigureFolder):
+        def save(self, name: str, figure: Any, frame: pd.DataFrame) -> Path:
+            drawn[name] = figure, frame
+            return Path(name)
+
+    names = ("vanilla SGD", "local SGD, n = 4")
+    runs = Runs({name: [replace(run, frame=run.frame.copy()) for run in made[name]] for name in names})
+    late = runs["local SGD, n = 4"][0].frame
+    late.loc[late["metric"] == "train_error", "value"] = 0.5
+    test_figure4_cifar._bars(Kept(Path()), runs)
+    figure, frame = drawn["figure4-cifar-time"]
+    assert frame.groupby("method")["seconds"].count().to_dict() == {"vanilla SGD": 3, "local SGD": 0}
+    ticks = [tick.get_text() for tick in figure.axes[0].get_xticklabels()]
+    assert ticks == ["vanilla SGD", "local SGD\nn = 4\n2 of 3 get there"]
+
+
+def test_the_modelled_time_of_local_sgd_is_that_of_its_period() -> None:
+    def seconds(method: Any, nodes: int) -> float:
+        return test_figure4_cifar.batch_seconds(CIFAR["smoke"].training(method, nodes, 0), 0.1)
+
+    assert seconds(recipes.local_sgd(4, 15), 4) == pytest.approx(1 + 0.1 * 1.5 / 15)
+    assert seconds(recipes.data_parallel(8), 8) == pytest.approx(1 + 0.1 * 1.75)
+    assert [seconds(rule, 4) for rule in (SYMMETRIC, ONE_SIDED)] == pytest.approx([1.1, 1.1])
+    assert seconds(SYMMETRIC, 1) == 1.0
 
 
 def test_averages_that_are_never_made_make_no_difference(made: dict[str, list[Run[NodeTraining]]]) -> None:
