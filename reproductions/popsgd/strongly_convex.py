@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from algorithms.popsgd import population
 from algorithms.popsgd.population import ClockRate, Graph
 from reproductions.paper import Decision, Runs, agree, all_of, searched, within
 from reproductions.popsgd.bounds import Conditions
@@ -45,6 +46,19 @@ def over_bound(s: Conditions, problem: Bowl, moments: Moments, on_cycle: bool = 
 def stays_at_the_start(s: Conditions, problem: Bowl, on_cycle: bool = False) -> float:
     """Return f(0) - f*, which models that never move have at all times, over the right-hand side of a theorem."""
     return problem.excess(np.zeros(problem.d)) / sum(s.terms(on_cycle))
+
+
+def summed(graph: Graph, on_cycle: bool = False) -> float:
+    """Return both sides' ratio for mu_t = sum_i X_t^i, as printed, with M, sigma -> 0 and all models at x* = 1.
+
+    Models that start at x* stay there, so that the printed mu_t is n x* for all t.
+    """
+    n, T = graph.nodes, 1 << 15
+    s = Conditions(n, T, 1.0, 1.0, 0.0, 0.0, distance=(n - 1.0) ** 2)
+    nodes, pairs = population.population(np.ones((n, 1))), population.interactions(graph, 0, 0, 64)
+    population.simulate(nodes, pairs, lambda x, *_: x - 1, ClockRate(n, s.a, s.b))
+    y = float(nodes.x.sum())  # of all times
+    return (y - 1) ** 2 / 2 / sum(s.terms(on_cycle))
 
 
 def follow(runs: Runs[PopulationDescent], moments: Moments) -> Decision:

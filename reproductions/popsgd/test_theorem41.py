@@ -36,6 +36,7 @@ from reproductions.popsgd.strongly_convex import (
     over_bound,
     shares,
     stays_at_the_start,
+    summed,
 )
 
 SLOPED = Bowl(16, 1.0, 4.0, 1.0)  # ell = 1, L = 4, away from the start
@@ -67,10 +68,11 @@ def test_theorem41(claim: Decider, runs: Runs[PopulationDescent], figures: Figur
     ]
     runs_follow = follow(used, exact.complete)
     plots.theorem41(used, SEARCHED[0], (ROUNDS, SEARCHED[1][-1]), SLOPED, figures)
-    printed = searched([_summed(8)], "y_T of sums of models, n = 8, all models at x* all the time")
+    of_sums = summed(Complete(8))
+    printed = searched([of_sums], "y_T of sums of models, n = 8, all models at x* all the time")
     text = (
         f"at most {max(ratios):.2g} of the bound, models that never move have {min(still):.1f} or more; "
-        f"runs {runs_follow.interval.estimate:.3f} of the exact expectation; of sums as printed {_summed(8):.1f}"
+        f"runs {runs_follow.interval.estimate:.3f} of the exact expectation; of sums as printed {of_sums:.1f}"
     )
     power = searched(np.divide(1, still), "bound over f(0) - f* at the largest T")
     claim.decide_misprint(printed, all_of(bound, power, runs_follow, confined(used)), text, used)
@@ -135,19 +137,6 @@ def test_sampled(claim: Decider) -> None:
 
 
 # ---------------------------------------------------------------------------------------------------- measurement
-
-
-def _summed(n: int) -> float:
-    """Return both sides' ratio for mu_t = sum_i X_t^i, as printed, with M, sigma -> 0 and all models at x* = 1.
-
-    Models that start at x* stay there, so that the printed mu_t is n x* for all t.
-    """
-    T = 1 << 15
-    s = Conditions(n, T, 1.0, 1.0, 0.0, 0.0, distance=(n - 1.0) ** 2)
-    nodes, pairs = population.population(np.ones((n, 1))), population.interactions(Complete(n), 0, 0, 64)
-    population.simulate(nodes, pairs, lambda x, *_: x - 1, ClockRate(n, s.a, s.b))
-    y = float(nodes.x.sum())  # of all times
-    return (y - 1) ** 2 / 2 / sum(s.terms())
 
 
 def _exact(n: int, steps: int) -> float:

@@ -6,8 +6,6 @@ from itertools import product
 
 import numpy as np
 
-from algorithms.popsgd import population
-from algorithms.popsgd.population import ClockRate
 from reproductions.paper import (
     Decider,
     FigureFolder,
@@ -30,7 +28,15 @@ from reproductions.popsgd.exact import StepSizes
 from reproductions.popsgd.potentials import PROBLEMS, edge, largest_by_recursion, over_bound
 from reproductions.popsgd.problems import Bowl
 from reproductions.popsgd.readings import seeded
-from reproductions.popsgd.strongly_convex import conditions, confined, descent, follow, shares, stays_at_the_start
+from reproductions.popsgd.strongly_convex import (
+    conditions,
+    confined,
+    descent,
+    follow,
+    shares,
+    stays_at_the_start,
+    summed,
+)
 from reproductions.popsgd.strongly_convex import over_bound as over_theorem
 
 CYCLES = (4, 8, 16, 32, 64)
@@ -73,10 +79,11 @@ def test_theorem51(claim: Decider, runs: Runs[PopulationDescent]) -> None:
     # C = 8 L (K n^5) n for E Gamma <= K n^5 eta^2 M^2 gives 256 K; the printed 25600 L^2/ell^3 is K = 100, times L/ell
     constant = agree([(2 * 16 * 8 * 100.0, 25600.0)], rtol=0)
     runs_follow = follow(used, exact.cycle)
-    printed = searched([_summed(8)], "y_T of sums of models, n = 8, all models at x* all the time")
+    of_sums = summed(cycle(8), on_cycle=True)
+    printed = searched([of_sums], "y_T of sums of models, n = 8, all models at x* all the time")
     text = (
         f"at most {max(ratios):.2g} of the bound, models that never move have {min(unmoved):.1f} or more; "
-        f"runs {runs_follow.interval.estimate:.3f} of the exact expectation; of sums as printed {_summed(8):.1f}"
+        f"runs {runs_follow.interval.estimate:.3f} of the exact expectation; of sums as printed {of_sums:.1f}"
     )
     claim.decide_misprint(printed, all_of(bound, power, runs_follow, confined(used), constant), text, used)
 
@@ -132,19 +139,6 @@ def test_cycle_gamma(claim: Decider, runs: Runs[PopulationDescent], figures: Fig
 
 
 # ---------------------------------------------------------------------------------------------------- measurement
-
-
-def _summed(n: int) -> float:
-    """Return both sides' ratio for mu_t = sum_i X_t^i, as printed, with M, sigma -> 0 and all models at x* = 1.
-
-    Models that start at x* stay there, so that the printed mu_t is n x* for all t.
-    """
-    T = 1 << 15
-    s = Conditions(n, T, 1.0, 1.0, 0.0, 0.0, distance=(n - 1.0) ** 2)
-    nodes, pairs = population.population(np.ones((n, 1))), population.interactions(cycle(n), 0, 0, 64)
-    population.simulate(nodes, pairs, lambda x, *_: x - 1, ClockRate(n, s.a, s.b))
-    y = float(nodes.x.sum())  # of all times
-    return (y - 1) ** 2 / 2 / sum(s.terms(on_cycle=True))
 
 
 def _gap(n: int) -> float:
