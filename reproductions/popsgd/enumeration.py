@@ -94,14 +94,12 @@ def outcomes(
 
 def expected(outcome: Iterator[tuple[float, Array]], of: Callable[[Array], Array]) -> Array:
     """Return the expectation of a function of X_{t+1}."""
-    total: Array = np.sum([chance * of(x) for chance, x in outcome], axis=0)
-    return total
+    return np.asarray(np.sum([chance * of(x) for chance, x in outcome], axis=0))
 
 
 def potential(x: Array) -> Array:
     """Return Gamma of every coordinate, (d,)."""
-    gamma: Array = ((x - x.mean(axis=0)) ** 2).sum(axis=0)
-    return gamma
+    return np.asarray(((x - x.mean(axis=0)) ** 2).sum(axis=0))
 
 
 def still(row: Array, node: int) -> Array:

@@ -77,8 +77,7 @@ def test_one_node_is_sequential_sgd(claim: Decider) -> None:
 
 def _gradient(x: Array, node: int, step: int) -> Array:
     """Return a gradient that depends on the model and on the node, and is not linear."""
-    slope: Array = np.sin(x) + node + 1
-    return slope
+    return np.asarray(np.sin(x) + node + 1)
 
 
 def _nodes(clocks: tuple[int, int]) -> Population:

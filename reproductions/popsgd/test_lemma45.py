@@ -113,8 +113,7 @@ def _lemma45(n: int) -> Array:
     every = outcomes(x, Complete(n), lambda row, node: _shaped(kind, row, low, 1), list(etas), sigma)
     after = expected(every, lambda x: x.mean(axis=0) ** 2)
     kept = (1 - eta * low / n) * mean**2 - eta / (2 * n) * _shaped(kind, mean, low, 0)
-    ratio: Array = (after - kept) / (16 * (sigma * eta / n) ** 2 + 8 * eta * potential(x) / n**2)
-    return ratio
+    return np.asarray((after - kept) / (16 * (sigma * eta / n) ** 2 + 8 * eta * potential(x) / n**2))
 
 
 def _unstable(n: int, kappa: float, T: int) -> tuple[float, float]:
@@ -128,8 +127,7 @@ def _shaped(kind: Array, x: Array, low: Array, derivative: int) -> Array:
     """Return f or f' of f = (1 - low) shape + low x^2/2: ell = low, L = 1."""
     shapes = [pair[derivative](x) for pair in SHAPES.values()]
     bowl = x if derivative else x**2 / 2
-    value: Array = (1 - low) * np.choose(kind.astype(int), shapes) + low * bowl
-    return value
+    return np.asarray((1 - low) * np.choose(kind.astype(int), shapes) + low * bowl)
 
 
 def _lemma46(a: float) -> Array:

@@ -24,8 +24,7 @@ def gamma_code(k: int) -> str:
 
 def gamma_bits(k: ArrayLike) -> Array:
     """Return the lengths of gamma codes of positive integers below 2^52."""
-    bits: Array = 2.0 * np.frexp(np.asarray(k, dtype=np.float64))[1] - 1  # frexp: 2^(e-1) <= k < 2^e
-    return bits
+    return np.asarray(2.0 * np.frexp(np.asarray(k, dtype=np.float64))[1] - 1)  # frexp: 2^(e-1) <= k < 2^e
 
 
 def expected_bits(v: Array, s: int) -> float:

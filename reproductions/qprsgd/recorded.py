@@ -15,11 +15,14 @@ class Recorded:
     ----------
     hops
         Pairs of what was encoded and what is decoded, in the order of encoding.
+    decoded
+        How many elements were decoded.
     """
 
     def __init__(self, codec: Codec) -> None:
         self.codec = codec
         self.hops: list[tuple[Tensor, Tensor]] = []
+        self.decoded = 0
 
     @property
     def fixed(self) -> bool:
@@ -40,6 +43,7 @@ class Recorded:
 
     def decode(self, message: Tensor, out: Tensor, add: bool = False) -> None:
         """See `algorithms.qprsgd.messages.Codec.decode`."""
+        self.decoded += len(out)
         self.codec.decode(message, out, add)
 
 

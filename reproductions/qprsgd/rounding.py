@@ -52,8 +52,7 @@ def rounding(v: Array, s: int) -> Rounding:
 def draw(v: Array, s: int, rng: np.random.Generator) -> Array:
     """Return one sample of Q_s of each vector (..., d)."""
     r = rounding(v, s)
-    sample: Array = np.copysign((r.level + (rng.random(v.shape) < r.chance)) * r.unit, v)
-    return sample
+    return np.asarray(np.copysign((r.level + (rng.random(v.shape) < r.chance)) * r.unit, v))
 
 
 class Outcomes(NamedTuple):

@@ -21,13 +21,13 @@ from functools import cache
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
-from algorithms.qprsgd.messages import Codec, Dense
+from algorithms.qprsgd.messages import Dense
 from algorithms.world import World
 from reproductions.paper import Label, load_claims
 from reproductions.qprsgd.curves import Curves, Rounds
 from reproductions.qprsgd.recipes import BITS12, METHODS, Member, methods
+from reproductions.qprsgd.recorded import Recorded
 
 BANDWIDTHS = (100, 20, 5)  # Mbit/s
 CALIBRATIONS = ((100, 5), (100, 20))  # bandwidths whose printed times of PSGD on the ring set the share of messages
@@ -46,25 +46,6 @@ def printed(paradigm: str, bandwidth: int, column: str) -> dict[str, float]:
     claims = load_claims(Path(__file__).with_name("claims.yaml"))
     value = claims[f"qprsgd-table2-{paradigm.lower()}-{bandwidth}mbps-{column}"].value
     return {str(name): float(cell) for name, cell in value.items()}
-
-
-class _Counted:
-    """A codec that counts the elements that it encodes and decodes."""
-
-    def __init__(self, codec: Codec) -> None:
-        self.codec, self.fixed = codec, codec.fixed
-        self.elements = {"encode": 0, "decode": 0}
-
-    def size(self, n: int) -> int:
-        return self.codec.size(n)
-
-    def encode(self, v: Tensor, key: int, message: Tensor) -> int:
-        self.elements["encode"] += len(v)
-        return self.codec.encode(v, key, message)
-
-    def decode(self, message: Tensor, out: Tensor, add: bool = False) -> None:
-        self.elements["decode"] += len(out)
-        self.codec.decode(message, out, add)
 
 
 @cache
@@ -86,11 +67,12 @@ def _round(method: Member) -> tuple[float, dict[str, float]]:
     d = 4800  # long enough for the headers of messages to vanish in the second digit, and a multiple of 8 M
     world, x = World(None, method.workers), torch.ones(method.workers, d)
     algorithm = method.algorithm(BITS12.s)
-    counted = _Counted(algorithm.codec)  # type: ignore[attr-defined]
-    object.__setattr__(algorithm, "codec", counted)
+    recorded = Recorded(algorithm.codec)  # type: ignore[attr-defined]
+    object.__setattr__(algorithm, "codec", recorded)
     state = algorithm.state(world, x)
     algorithm.step(world, x, torch.zeros_like(x), state, method.period - 1, 0.0)
-    coded = {name: elements / d / method.workers for name, elements in counted.elements.items()}
+    elements = {"encode": sum(len(v) for v, _ in recorded.hops), "decode": recorded.decoded}
+    coded = {name: count / d / method.workers for name, count in elements.items()}
     return world.traffic.busiest_bytes / Dense().size(d), coded
 
 

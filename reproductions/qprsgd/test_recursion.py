@@ -195,8 +195,7 @@ def _noise(w: Array, s: int) -> Array:
     """Return samples of |Q_s(... + w_M) - sum_m w_m|_2^2, (TRIALS,)."""
     rng = stream(1, "trials", *w.shape)
     sums = draw_sum(np.broadcast_to(w[:, None], (len(w), TRIALS, w.shape[1])), s, rng)
-    squared: Array = ((sums - w.sum(axis=0)) ** 2).sum(axis=1)
-    return squared
+    return np.asarray(((sums - w.sum(axis=0)) ** 2).sum(axis=1))
 
 
 def _over_messages(M: int = 96, size: int = 4) -> Array:
@@ -205,8 +204,7 @@ def _over_messages(M: int = 96, size: int = 4) -> Array:
     rows = torch.from_numpy(np.tile(w, M))
     ring_sum(World(None, M), rows, Levels(s), 0)
     squared = ((rows[0].numpy().reshape(M, size) - w.sum(axis=0)) ** 2).sum(axis=1)
-    ratios: Array = squared / (2 * exp(_x(w, s)) * _size(w))
-    return ratios
+    return np.asarray(squared / (2 * exp(_x(w, s)) * _size(w)))
 
 
 def _allowed(x: float) -> range:

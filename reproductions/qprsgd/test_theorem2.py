@@ -89,8 +89,7 @@ def _ratios(runs: Runs[Descent], label: Label, printed: bool = False) -> Array:
     bounds = np.array([s.theorem2(gamma, n, printed) for n in syncs_of(run)])
     both = np.stack([m["gradient"], m["mean_gradient"]])
     left = np.apply_along_axis(lambda pair: s.theorem2_left(gamma, pair[0], pair[1], printed), 0, both)
-    ratios: Array = left / bounds
-    return ratios
+    return np.asarray(left / bounds)
 
 
 def _search() -> Decision:
