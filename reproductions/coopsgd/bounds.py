@@ -56,8 +56,7 @@ def assumptions(
 def network_error(tau: ArrayLike, zeta: ArrayLike) -> NDArray[np.float64]:
     """Return (1+zeta^2)/(1-zeta^2) tau - 1, the network error of (17) over eta^2 L^2 sigma^2; figure 2."""
     squared = np.square(zeta)
-    result: NDArray[np.float64] = (1 + squared) / (1 - squared) * np.asarray(tau) - 1
-    return result
+    return np.asarray((1 + squared) / (1 - squared) * np.asarray(tau) - 1)
 
 
 def alternative_error(tau: ArrayLike, zeta: ArrayLike) -> NDArray[np.float64]:
@@ -138,8 +137,7 @@ def eq16(s: Assumptions) -> Condition:
 def bracket(tau: ArrayLike, zeta: ArrayLike) -> NDArray[np.float64]:
     """Return the last bracket of (141), which (142) replaces by 5: it is below 2 for zeta < 1."""
     z, t = np.asarray(zeta, dtype=float), np.asarray(tau)
-    result: NDArray[np.float64] = 2 * z**2 * (1 - z) / (1 + z) + 2 * z + (t - 1) / t * (1 - z)
-    return result
+    return np.asarray(2 * z**2 * (1 - z) / (1 + z) + 2 * z + (t - 1) / t * (1 - z))
 
 
 def eq138(s: Assumptions) -> Condition:

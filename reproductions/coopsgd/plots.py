@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -11,7 +11,7 @@ from algorithms.network import Link
 from reproductions.coopsgd.floors import LOSS, OWN
 from reproductions.coopsgd.time_model import VGG16, calibrated, fitted_latency_share, iteration_seconds
 from reproductions.experiments.training import Training
-from reproductions.paper import Label, Runs, draw
+from reproductions.paper import Runs, draw
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,12 +26,9 @@ TITLES = {
 }
 TIME = "modelled time (compute time of an epoch = 1)"
 
-Parameters = Callable[[Label], Mapping[str, object]]
-"""Columns of a frame that say what a label stands for."""
 
-
-def tidy(runs: Runs[Training], metric: str, parameters: Parameters) -> pd.DataFrame:
-    """Return a metric over epochs, with a column for each parameter that a label stands for.
+def tidy(runs: Runs[Training], metric: str, names: Sequence[str]) -> pd.DataFrame:
+    """Return a metric over epochs, with a column for each part of a label, by the names of the parts.
 
     The column ``time`` is modelled from ``step``, the finished epochs: compute plus communication of a VGG-16 over the
     link that the paper's two savings fix (see `time_model`), in units of the compute time of an epoch.
@@ -40,7 +37,8 @@ def tidy(runs: Runs[Training], metric: str, parameters: Parameters) -> pd.DataFr
     for label in runs:
         frame = runs.only(label).curves(metric).drop(columns="label")
         time = frame["step"] * relative_seconds(runs.experiment(label))
-        frames.append(frame.assign(**parameters(label), time=time))  # type: ignore[arg-type]
+        parts: dict[str, Any] = dict(zip(names, label if isinstance(label, tuple) else (label,), strict=True))
+        frames.append(frame.assign(**parts, time=time))
     return pd.concat(frames, ignore_index=True)
 
 

@@ -60,8 +60,7 @@ def complete(m: int, second: float, v: int = 0, tau: int = 1, *, alternative: bo
 
 def mixture(n: int, second: float) -> Matrix:
     """Return (1 - zeta) J + zeta I, (n, n)."""
-    weights: Matrix = (1 - second) / n + second * np.eye(n)
-    return weights
+    return np.asarray((1 - second) / n + second * np.eye(n))
 
 
 # figure 3 uses the circled points of figure 2: (tau, zeta) with 8 workers; 0.8047 and 0.9024 are a ring and a lazy ring

@@ -107,8 +107,7 @@ def _more_elastic() -> NDArray[np.bool_]:
     """Return where the elasticity in tau is the larger one, by derivatives, on `GRID`."""
     tau, zeta = GRID
     error = bounds.network_error(tau, zeta) + 1e-300
-    more: NDArray[np.bool_] = tau * _slope_in_tau(zeta) / error > zeta * _slope_in_zeta(tau, zeta) / error
-    return more
+    return np.asarray(tau * _slope_in_tau(zeta) / error > zeta * _slope_in_zeta(tau, zeta) / error)
 
 
 def test_elasticities_balance_at_one_zeta_whatever_tau_is() -> None:
@@ -169,13 +168,11 @@ def _follows(runs: Runs[Descent]) -> Decision:
 
 
 def _slope_in_tau(zeta: Array) -> Array:
-    result: Array = (1 + zeta**2) / (1 - zeta**2)
-    return result
+    return np.asarray((1 + zeta**2) / (1 - zeta**2))
 
 
 def _slope_in_zeta(tau: Array, zeta: Array) -> Array:
-    result: Array = 4 * zeta * tau / (1 - zeta**2) ** 2
-    return result
+    return np.asarray(4 * zeta * tau / (1 - zeta**2) ** 2)
 
 
 # --------------------------------------------------------------------------------------------------------- figure

@@ -11,7 +11,7 @@ from reproductions.coopsgd.floors import LOSS, OWN, at_rest, floors, text, where
 from reproductions.coopsgd.plots import MODEL, panel, tidy
 from reproductions.coopsgd.recipes import curve, gossip
 from reproductions.experiments.training import Training
-from reproductions.paper import Decider, FigureFolder, Label, Runs, Settings, decides, name_of, panels
+from reproductions.paper import Decider, FigureFolder, Runs, Settings, decides, name_of, panels
 
 M = 8
 BY_TAU = {(tau, 0.0): periodic_averaging(M, tau) for tau in (1, 4, 15, 50)}
@@ -43,14 +43,9 @@ def test_figure3(settings: Settings, runs: Runs[Training], figures: FigureFolder
     for metric in METRICS.values():
         figure, axes = panels(2, epochs=True)
         for axis, (title, labels) in zip(axes, PANELS.items(), strict=True):
-            frame = tidy(runs.only(*labels), metric, _parameters).assign(panel=title)
+            frame = tidy(runs.only(*labels), metric, ("tau", "zeta")).assign(panel=title)
             panel(axis, frame, "tau = " + frame["tau"].astype(str) + ", zeta = " + frame["zeta"].astype(str))
             axis.set_title(title)
             frames.append(frame)
         figure.suptitle(f"{M} workers, {name_of(settings, MODEL, runs.all)}")
         figures.save("figure3" if metric == LOSS else "figure3_workers", figure, pd.concat(frames[-2:]))
-
-
-def _parameters(label: Label) -> dict[str, object]:
-    assert isinstance(label, tuple)
-    return dict(zip(("tau", "zeta"), label, strict=True))

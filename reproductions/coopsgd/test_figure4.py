@@ -82,7 +82,7 @@ def _bracketed() -> Decision:
 
 def test_figure4(settings: Settings, runs: Runs[Training], figures: FigureFolder) -> None:
     figure, axes = panels(2, epochs=True)
-    frames = [tidy(runs, metric, lambda alpha: {"alpha": alpha}) for metric in (LOSS, "discrepancy")]
+    frames = [tidy(runs, metric, ["alpha"]) for metric in (LOSS, "discrepancy")]
     for axis, frame, letter in zip(axes, frames, "ab", strict=True):
         axis.set_title(f"({letter})")
         if frame.empty:  # an algorithm of one's own that has no auxiliary variable

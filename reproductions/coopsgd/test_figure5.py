@@ -7,7 +7,7 @@ from reproductions.coopsgd.floors import LOSS, at_rest, floors, text, where_at_r
 from reproductions.coopsgd.plots import MODEL, panel, tidy
 from reproductions.coopsgd.recipes import curve, gossip_on_ring
 from reproductions.experiments.training import Training
-from reproductions.paper import Decider, FigureFolder, Label, Runs, Settings, decides, name_of, panels
+from reproductions.paper import Decider, FigureFolder, Runs, Settings, decides, name_of, panels
 
 M = 7  # the ring of 7 with weights 1/3 has zeta = 0.749
 OURS, LARGE, GOSSIP = (15, 0.749), (50, 0.0), (1, 0.749)
@@ -30,13 +30,8 @@ def test_loss_is_below_that_of_a_large_period(claim: Decider, runs: Runs[Trainin
 
 def test_figure5(settings: Settings, runs: Runs[Training], figures: FigureFolder) -> None:
     figure, axes = panels(2)
-    frame = tidy(runs, LOSS, _parameters)
+    frame = tidy(runs, LOSS, ("tau", "zeta"))
     for axis, over in zip(axes, ("step", "time"), strict=True):
         panel(axis, frame, frame.apply(lambda row: NAMES[row["tau"], row["zeta"]], axis="columns"), over)
     figure.suptitle(f"{M} workers, {name_of(settings, MODEL, runs.all)}")
     figures.save("figure5", figure, frame)
-
-
-def _parameters(label: Label) -> dict[str, object]:
-    tau, zeta = next(known for known in MEMBERS if known == label)
-    return {"tau": tau, "zeta": zeta}

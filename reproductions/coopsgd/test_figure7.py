@@ -16,7 +16,6 @@ from reproductions.paper import (
     COLOURS,
     Decider,
     FigureFolder,
-    Label,
     Runs,
     Settings,
     all_of,
@@ -106,7 +105,7 @@ def test_figure7(settings: Settings, runs: Runs[Training], figures: FigureFolder
     shown = [(LOSS, "large"), (LOSS, "small"), (ACCURACY, "large")]
     frames = []
     for axis, (metric, size), letter in zip(axes, shown, "abc", strict=True):
-        frame = tidy(runs.only(*PASGD[size], RING[size], LONG[size]), metric, _parameters).assign(panel=letter)
+        frame = tidy(runs.only(*PASGD[size], RING[size], LONG[size]), metric, PeriodCurve._fields).assign(panel=letter)
         usual = frame[frame["length"] == 1]
         panel(axis, usual, _names(usual), "time", log=metric == LOSS)
         longer = f"tau = {PERIOD}, {LONG[size].length} times as long"  # dashed, as in the paper
@@ -116,11 +115,6 @@ def test_figure7(settings: Settings, runs: Runs[Training], figures: FigureFolder
         frames.append(frame)
     figure.suptitle(f"{M} workers, {name_of(settings, MODEL, runs.all)}")
     figures.save("figure7", figure, pd.concat(frames))
-
-
-def _parameters(label: Label) -> dict[str, object]:
-    assert isinstance(label, PeriodCurve)
-    return label._asdict()
 
 
 def _names(frame: pd.DataFrame) -> pd.Series[str]:

@@ -92,11 +92,10 @@ def test_alphas_of_figure4(claim: Decider) -> None:
 
 def _crossing(m: int) -> float:
     """Return the alpha at which zeta(W_alpha) reaches 1."""
-    low, high = 0.0, 1.0
-    for _ in range(50):
-        middle = (low + high) / 2
-        low, high = (middle, high) if second(elastic.elastic(np.eye(m), middle)) < 1 else (low, middle)
-    return low
+    from scipy.optimize import brentq
+
+    above_0 = 1e-3  # where zeta is 1 as well
+    return float(brentq(lambda alpha: second(elastic.elastic(np.eye(m), alpha)) - 1, above_0, 1.0))
 
 
 # --------------------------------------------------------------------------------------------------------- figure

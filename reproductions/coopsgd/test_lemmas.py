@@ -141,8 +141,7 @@ def operator_norm(b: Array) -> float:
 def _gradients(models: int, at_mean: bool = False) -> Array:
     """Return grad F at random models, (m, 3), or at their mean, (3,), for F(x) = sum_k (1 - cos x_k)."""
     x = 2 * stream(models, "models").standard_normal((WORKERS, 3))
-    result: Array = np.sin(x.mean(axis=0) if at_mean else x)
-    return result
+    return np.asarray(np.sin(x.mean(axis=0) if at_mean else x))
 
 
 def _outcomes(exact: Array, beta: float, sigma: float, kick: float) -> tuple[Array, Array]:
@@ -160,8 +159,7 @@ def _outcomes(exact: Array, beta: float, sigma: float, kick: float) -> tuple[Arr
 
 
 def _squares(rows: Array) -> Array:
-    result: Array = (rows**2).sum(axis=-1)
-    return result
+    return np.asarray((rows**2).sum(axis=-1))
 
 
 def _square(x: Array) -> float:

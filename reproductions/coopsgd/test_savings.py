@@ -101,10 +101,7 @@ def _in_band(claim: Decider, values: list[float]) -> Decision:
     assert claim.claim.ends is not None
     low, high = claim.claim.ends
     outside = max(values, key=lambda value: max(low - value, value - high))
-    holds = low <= outside <= high
-    return Decision(
-        "holds" if holds else "fails", point(outside, len(values)), f"{_range(values)}, wanted {low:g} to {high:g}"
-    )
+    return claim.within(point(outside, len(values)))
 
 
 def _range(values: list[float]) -> str:

@@ -14,7 +14,7 @@ from reproductions.coopsgd.floors import LOSS, at_rest, floors, text, where_at_r
 from reproductions.coopsgd.plots import MODEL, panel, tidy
 from reproductions.coopsgd.recipes import curve
 from reproductions.experiments.training import Training
-from reproductions.paper import Decider, FigureFolder, Label, Runs, Settings, all_of, decides, less, name_of, panels
+from reproductions.paper import Decider, FigureFolder, Runs, Settings, all_of, decides, less, name_of, panels
 
 M = 8
 GRAPHS = {"ring": uniform(ring(M)), "lazy ring": lazy(uniform(ring(M)))}
@@ -67,15 +67,10 @@ def test_an_auxiliary_variable_lowers_the_floor(claim: Decider, runs: Runs[Train
 
 def test_section62(settings: Settings, runs: Runs[Training], figures: FigureFolder) -> None:
     figure, axes = panels(2, epochs=True)
-    frames = [tidy(runs, metric, _parameters) for metric in (LOSS, "consensus")]
+    frames = [tidy(runs, metric, GraphCurve._fields) for metric in (LOSS, "consensus")]
     for axis, frame in zip(axes, frames, strict=True):
         with_z = pd.Series("", frame.index).where(frame["v"] == 0, " and auxiliary variable")
         effective = pd.Series("", frame.index).where(frame["eta"] == 1, ", equal eta_eff")
         panel(axis, frame, frame["graph"] + with_z + effective)
     figure.suptitle(f"{M} workers, {name_of(settings, MODEL, runs.all)}")
     figures.save("section62", figure, pd.concat(frames))
-
-
-def _parameters(label: Label) -> dict[str, object]:
-    assert isinstance(label, GraphCurve)
-    return label._asdict()

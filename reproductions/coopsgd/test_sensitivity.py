@@ -92,5 +92,4 @@ def _drawn(frame: pd.DataFrame) -> Figure:
 
 def _gaps(runs: Runs[Training], pair: str, variant: str) -> Array:
     low, high = (np.array(floors(runs[pair, variant, end])) for end in ENDS)
-    gaps: Array = high - low
-    return gaps
+    return np.asarray(high - low)

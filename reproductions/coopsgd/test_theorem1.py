@@ -135,8 +135,7 @@ def _ratios(group: Group, steps: int, alternative: bool = False) -> Array:
     """Return the mean of |grad F(u_k)|^2 over the right-hand side of (17), for every run."""
     run = group[0].experiment
     bound = bounds.theorem1(problems.assumptions(run), problems.eta(run), steps, alternative=alternative)
-    ratios: Array = problems.measured(group, "gradient", steps) / bound
-    return ratios
+    return np.asarray(problems.measured(group, "gradient", steps) / bound)
 
 
 def _all_ratios(groups: Iterable[Group], alternative: bool = False) -> list[Array]:

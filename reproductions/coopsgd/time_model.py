@@ -17,7 +17,6 @@ import functools
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 import torch
 
 from algorithms.algorithm import Algorithm
@@ -107,11 +106,6 @@ def saving(algorithm: CooperativeSGD, baseline: CooperativeSGD, floats: int, com
     """Return by which part of its time an algorithm is faster than another, at equally many iterations."""
     mine, other = (iteration_seconds(each, each.workers, floats, compute, link) for each in (algorithm, baseline))
     return 1 - mine / other
-
-
-def over_time(frame: pd.DataFrame, steps_per_epoch: int, seconds: float) -> pd.DataFrame:
-    """Add the column ``seconds`` to a frame whose steps are finished epochs, given the seconds of an iteration."""
-    return frame.assign(seconds=frame["step"] * steps_per_epoch * seconds)
 
 
 # -------------------------------------------------------------------------------------------------------- calibration

@@ -84,11 +84,6 @@ def test_calibration_gives_the_saving_of_pasgd_at_every_share_of_latency() -> No
         time_model.calibrated(1.5)
 
 
-def test_epochs_become_seconds() -> None:
-    frame = time_model.over_time(pd.DataFrame({"step": [1, 2], "value": [3.0, 1.0]}), steps_per_epoch=10, seconds=0.5)
-    assert frame["seconds"].tolist() == [5.0, 10.0]
-
-
 class Alone(Algorithm):
     """Local steps only."""
 
@@ -124,5 +119,5 @@ def test_curves_over_time_are_those_of_the_algorithm_of_each_run() -> None:
     grid[2] = [replace(run, algorithm=Alone()) for run in grid[2]]
     rows = pd.DataFrame([(1, LOSS, 2.0), (2, LOSS, 1.0)], columns=["step", "metric", "value"])
     runs = Runs({tau: [Run(run, rows, {}) for run in group] for tau, group in grid.items()})
-    found = tidy(runs, LOSS, lambda tau: {"tau": tau}).groupby("tau")["time"]
+    found = tidy(runs, LOSS, ["tau"]).groupby("tau")["time"]
     assert found.max().to_dict() == {1: pytest.approx(2 / (1 - time_model.SHARE)), 2: 2.0}
