@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import product
 from math import sqrt
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 
@@ -17,11 +17,11 @@ from algorithms.clustersgd.agreement import (
     Rule,
     SharedMemoryAgreement,
 )
-from algorithms.clustersgd.model import Clusters, Process
+from algorithms.clustersgd.model import Clusters
 from algorithms.clustersgd.scheduler import Execution, Step, System, replay
 from algorithms.streams import stream
 from reproductions.clustersgd.midpoints import Points
-from reproductions.clustersgd.schedules import Hears, Values, agree, contractions, diameter, execute, rounds
+from reproductions.clustersgd.schedules import Hears, agree, contractions, diameter, execute, rounds
 from reproductions.harness.runs.context import Context
 from reproductions.harness.runs.experiment import Experiment, Placement
 from reproductions.harness.runs.labelled import Label, Runs
@@ -95,9 +95,7 @@ class Agreement(Experiment):
         context.log(self.algorithm.rounds, {"outside": outside, "missing": missing})
 
     def _run(self, start: Points, e: int) -> Execution:
-        def process(i: int) -> Process:
-            return self.algorithm.process(i, start[i])
-
+        process = lambda i: self.algorithm.process(i, start[i])  # noqa: E731
         return execute(self.algorithm.clusters, process, self.strategy, e, self.faults)
 
 
@@ -162,29 +160,20 @@ def off_hull(start: Points, output: Points) -> float:
 # ------------------------------------------------------------------------------------------- the worst of one round
 
 
-class Worst(NamedTuple):
-    """An execution of one round that attains a constant of `points`: its inputs, and what it made of them."""
+def worst_clustered(rule: Rule, n: int = 5) -> float:
+    """Return diam(x_2)/diam(x_1) of algorithm 3 with singleton clusters: some hear {a, b, c}, the others {a', b', c}.
 
-    start: Points
-    values: list[Values]
-
-    @property
-    def contraction(self) -> float:
-        """diam(x_2)/diam(x_1)."""
-        return float(contractions(self.values)[0])
-
-
-def worst_clustered(rule: Rule, n: int = 5) -> Worst:
-    """Return a round of algorithm 3 with singleton clusters: some hear {a, b, c}, the others {a', b', c}."""
+    It attains a constant of `midpoints`, as `worst_shared` does.
+    """
     algorithm = ClusterAgreement(Clusters.even(n, n), rule.clustered, rule)
     start = _tetrahedra() if rule is MID_EXTREMES else _hinge()
     groups = ((0, 1, 2), (0, 1, 2), (0, 1, 2), (2, 3, 4), (2, 3, 4))
     done = agree(algorithm, list(start), Hears((groups,)), 0)
-    return Worst(start, rounds(algorithm, list(start), done))
+    return float(contractions(rounds(algorithm, list(start), done))[0])
 
 
-def worst_shared(rule: Rule) -> Worst:
-    """Return one round of algorithm 4 in a cluster of five, in which process 2 collects while the others still write.
+def worst_shared(rule: Rule) -> float:
+    """Return the same of algorithm 4 in a cluster of five, in which process 2 collects while the others still write.
 
     MidExtremes: 2 writes c and misses a' and b', which are written only now; 0, with a', collects {a', b', c}; a and b
     are written; 2 goes on and collects {c, a, b}. ApproachExtreme: 2 sees itself alone, 0 then sees everyone.
@@ -199,7 +188,7 @@ def worst_shared(rule: Rule) -> Worst:
     schedule += [i for i in (1, 3, 4) for _ in range(6)]
     processes = [algorithm.process(i, x) for i, x in enumerate(start)]
     done = replay(System(algorithm.clusters, processes), [Step(i) for i in schedule])
-    return Worst(start, rounds(algorithm, list(start), done))
+    return float(contractions(rounds(algorithm, list(start), done))[0])
 
 
 def _tetrahedra() -> Points:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import sqrt
-from typing import NamedTuple
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from algorithms.clustersgd.agreement import MID_EXTREMES
 from algorithms.clustersgd.model import Clusters
 from algorithms.clustersgd.sgd import GeneralSGD
 from algorithms.schedule import Constant
+from reproductions.clustersgd.bounds import BoundConstants
 from reproductions.clustersgd.descents import Descents, drawn, seeded
 from reproductions.clustersgd.schedules import Hears, alone
 from reproductions.clustersgd.two_camps import two_camps
@@ -24,33 +24,6 @@ from reproductions.workloads.objectives import Gaussian, Quadratic, Waves
 D, SIGMA = 4, 0.5
 WAVES = Waves(0.5, centre=2.0)  # L = 0.5
 WIDE = 4096  # coordinates of the runs for rates, and so many noises that a run averages over
-
-
-class BoundConstants(NamedTuple):
-    """Constants of the bounds of section 4, and T, eta and q of a run."""
-
-    lipschitz: float
-    gap: float
-    sigma2: float
-    N: int
-    T: int
-    eta: float
-    q: float
-
-    def theorem3(self, spread: float) -> float:
-        """Return the right-hand side of Theorem 3; `spread` is the largest E |x_t^i - x_t^j|^2."""
-        root = sqrt(self.N * self.T)
-        last = (8 * self.T / self.N + 8 * self.lipschitz**2) * spread
-        return 4 * (self.gap + self.sigma2 * self.lipschitz) / root + last
-
-    def lemma22(self) -> float:
-        """Return the right-hand side of Lemma 22."""
-        noise = 20 * self.sigma2 * self.lipschitz + 16 * self.sigma2
-        return (4 * self.gap + noise) / sqrt(self.N * self.T)
-
-    def lemma21(self) -> float:
-        """Return the right-hand side of Lemma 21."""
-        return 2 * self.sigma2 * self.eta**3 / self.N
 
 
 def grid(settings: Settings) -> dict[Label, list[Descents]]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import sqrt
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,13 +26,6 @@ Condition = Callable[[Points], list[float]]
 MIDEXT_COMMON = 6 / 7  # one round of MidExtremes if every pair of processes has a common value
 APPROACH_COMMON = 7 / 8  # the same of ApproachExtreme
 APPROACH_SHARED = 3 / 4  # ApproachExtreme in algorithm 4, where one of two processes sees the other's own value
-
-
-class FarthestPoints(NamedTuple):
-    """The largest ||m - m'||^2 that a search found, and where."""
-
-    value: float
-    points: Points
 
 
 def squared(points: Points) -> Points:
@@ -53,7 +46,7 @@ def between_midpoints(points: Points, sign: float = 1.0) -> float:
     return float(difference @ difference)
 
 
-def largest(k: int, d: int, condition: Condition, starts: int = 4) -> FarthestPoints:
+def largest(k: int, d: int, condition: Condition, starts: int = 4) -> float:
     """Search k points in R^d of diameter at most 1 that satisfy a condition for the largest ||m - m'||^2."""
     from scipy.optimize import minimize
 
@@ -65,14 +58,14 @@ def largest(k: int, d: int, condition: Condition, starts: int = 4) -> FarthestPo
     def objective(flat: Points) -> float:
         return -between_midpoints(flat.reshape(k, d))
 
-    best = FarthestPoints(0.0, np.zeros((k, d)))
+    best = 0.0
     for start in range(starts):
         first = 0.4 * stream(0, "clustersgd/points", start, k).standard_normal(k * d)
         end: Any = minimize(objective, first, constraints=constraints)
         points = end.x.reshape(k, d)
         allowed = diameter(points) <= 1 + 1e-6 and min(condition(points)) >= -1e-6
-        if allowed and -end.fun > best.value:
-            best = FarthestPoints(float(-end.fun), points)
+        if allowed:
+            best = max(best, float(-end.fun))
     return best
 
 

@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from algorithms.clustersgd.adversaries import SlowestCluster, Strategy, Uniform
-from algorithms.clustersgd.model import Clusters, Process, Vector
+from algorithms.clustersgd.model import Clusters, Vector
 from algorithms.clustersgd.scheduler import Execution
-from algorithms.clustersgd.sgd import StronglyConvexSGD
+from algorithms.clustersgd.sgd import GeneralSGD, StronglyConvexSGD
 from algorithms.schedule import InverseTime
 from reproductions.clustersgd.schedules import Death, Hears, apart, execute
 
@@ -96,17 +96,19 @@ def observe(n: int, N: int, T: int, strategy: Strategy, seed: int = 0, f: int = 
 
 
 def run(
-    algorithm: StronglyConvexSGD, strategy: Strategy, noise: Array, start: Vector, curvature: float, seed: int = 0
+    algorithm: StronglyConvexSGD | GeneralSGD,
+    strategy: Strategy,
+    noise: Array,
+    start: Vector,
+    curvature: float = 1.0,
+    seed: int = 0,
 ) -> Execution:
-    """Run algorithm 1 from `start` on curvature/2 |x|^2 with the noise, (n, T + 1, d), of process i in iteration t."""
+    """Run algorithm 1 or 2 from `start` on curvature/2 |x|^2.
 
-    def gradient(i: int, t: int, x: Vector) -> Vector:
-        return np.asarray(curvature * x + noise[i, t])
-
-    def process(i: int) -> Process:
-        return algorithm.process(i, start, gradient)
-
-    return execute(algorithm.clusters, process, strategy, seed)
+    The noise, (n, T + 1, d), is that of process i in iteration t; seed keys the adversary.
+    """
+    gradient = lambda i, t, x: np.asarray(curvature * x + noise[i, t])  # noqa: E731
+    return execute(algorithm.clusters, lambda i: algorithm.process(i, start, gradient), strategy, seed)
 
 
 def weights(done: Execution, n: int, T: int) -> list[Array]:

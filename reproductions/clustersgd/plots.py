@@ -27,7 +27,7 @@ def draw_factors(runs: Runs[Agreement], figures: FigureFolder) -> None:
         rule = RULES[name]
         printed = rule.shared if shared else rule.clustered
         algorithm = 4 if shared else 3
-        worst = (agreements.worst_shared if shared else agreements.worst_clustered)(rule).contraction
+        worst = (agreements.worst_shared if shared else agreements.worst_clustered)(rule)
         most = worst if shared else (midpoints.midext_bound(1 / 6), midpoints.approach_bound(1 / 10))[name[0] == "A"]
         reached = [
             (str(label[-1]), float(run.series("contraction").max()))
@@ -75,7 +75,7 @@ def draw_rounds(runs: Runs[Agreement], figures: FigureFolder) -> None:
             shown = np.where(sizes > 1e-12, sizes, np.nan)
             axis.semilogy(shown, marker=marker, ms=3 + width, lw=width, color=colour, label=adversary)
             rows += [(name, adversary, r, float(size)) for r, size in enumerate(sizes)]
-        attained = agreements.worst_clustered(rule).contraction
+        attained = agreements.worst_clustered(rule)
         axis.semilogy([0, 1], [1.0, attained], "k:D", ms=4, label="worst execution of one round")
         axis.semilogy(
             rule.clustered ** np.arange(most + 1), "--", color=COLOURS[0], label=f"bound {rule.clustered:.4f}^r"

@@ -11,7 +11,7 @@ schedule with a value that stays can exceed (lemma 17). `climb` searches from th
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from math import cos, pi
 from pathlib import Path
 
@@ -20,6 +20,7 @@ import numpy as np
 from algorithms.clustersgd.agreement import ClusterAgreement, Rule
 from algorithms.clustersgd.model import Clusters
 from algorithms.streams import stream
+from reproductions.clustersgd import midpoints
 from reproductions.clustersgd.midpoints import Points
 from reproductions.clustersgd.schedules import Groups, Hears, agree, diameter, rounds
 
@@ -81,10 +82,10 @@ def executed(attack: Attack, rule: Rule) -> list[float]:
 def computed(attack: Attack, rule: Rule) -> float:
     """Return the factor a round of an attack without a scheduler: what every process computes of what it hears."""
     x = attack.start
-    first = _squared(x)
+    first = midpoints.diameter(x)
     for groups in attack.heard:
         x = np.array([rule.aggregate([x[j] for j in row], x[i]) for i, row in enumerate(groups)])
-    return float((_squared(x) / first) ** (1 / len(attack.heard)))
+    return float((midpoints.diameter(x) / first) ** (1 / len(attack.heard)))
 
 
 def climb(start: Attack, rule: Rule, tries: int, seed: int = 0) -> Attack:
@@ -108,21 +109,11 @@ def scattered(n: int, d: int, count: int, seed: int) -> Attack:
     return Attack(tuple(map(tuple, rng.standard_normal((n, d)).tolist())), heard)
 
 
-def keep(name: str, attack: Attack) -> None:
-    """Write an attack as JSON, for `kept`."""
-    KEPT.mkdir(exist_ok=True)
-    (KEPT / f"{name}.json").write_text(json.dumps(asdict(attack)) + "\n")
-
-
 def kept(name: str) -> Attack:
-    """Read an attack that a search has found."""
+    """Read an attack that a search has found, from JSON with the fields of `Attack`."""
     found = json.loads((KEPT / f"{name}.json").read_text())
     heard = tuple(tuple(tuple(row) for row in groups) for groups in found["heard"])
     return Attack(tuple(map(tuple, found["inputs"])), heard)
-
-
-def _squared(x: Points) -> float:
-    return float(((x[:, None] - x) ** 2).sum(axis=2).max())
 
 
 def _row(i: int, n: int, rng: np.random.Generator) -> tuple[int, ...]:
@@ -132,7 +123,7 @@ def _row(i: int, n: int, rng: np.random.Generator) -> tuple[int, ...]:
 
 def _moved(attack: Attack, rng: np.random.Generator) -> Attack:
     x = attack.start
-    step = 10 ** rng.uniform(-4, -0.5) * np.sqrt(_squared(x))
+    step = 10 ** rng.uniform(-4, -0.5) * np.sqrt(midpoints.diameter(x))
     x = x + step * rng.standard_normal(x.shape) * (rng.random(len(x)) < 0.3)[:, None]
     return replace(attack, inputs=tuple(map(tuple, x.tolist())))
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from algorithms.clustersgd.agreement import MID_EXTREMES, rounds
 from algorithms.streams import stream
+from reproductions.clustersgd.bounds import BoundConstants
 
 Array = NDArray[np.float64]
 
@@ -103,13 +104,10 @@ class Exact:
         variance = self.eta**2 * self.noise.variance * (1 - kept ** (2 * t)) / (1 - kept**2)
         return float(self.lipschitz**2 * (mean**2 + variance).min())
 
-    def theorem3(self) -> float:
-        """Return the right-hand side of Theorem 3, N = 1; all parameters agree."""
-        return 4 * (self.gap + self.sigma2 * self.lipschitz) / sqrt(self.T)
-
-    def lemma22(self) -> float:
-        """Return the right-hand side of Lemma 22."""
-        return (4 * self.gap + 20 * self.sigma2 * self.lipschitz + 16 * self.sigma2) / sqrt(self.T)
+    @property
+    def constants(self) -> BoundConstants:
+        """What the printed bounds depend on; all parameters agree, so that the spread of Theorem 3 is 0."""
+        return BoundConstants(self.lipschitz, self.gap, self.sigma2, 1, self.T, self.eta, self.eta / 4)
 
     def theorem4(self, C: float) -> float:
         """Return the right-hand side of Theorem 4."""

@@ -13,7 +13,7 @@ from algorithms.clustersgd.agreement import APPROACH_EXTREME, MID_EXTREMES, Rule
 from algorithms.clustersgd.model import Clusters
 from algorithms.clustersgd.scheduler import Execution
 from reproductions.clustersgd import agreements, midpoints, plots, schedules, several_rounds
-from reproductions.clustersgd.agreements import RULES, Agreement, Worst, of_rule
+from reproductions.clustersgd.agreements import RULES, Agreement, of_rule
 from reproductions.paper import (
     Decider,
     Decision,
@@ -58,7 +58,7 @@ def test_common_value(claim: Decider) -> None:
 def test_lemma16(claim: Decider, runs: Runs[Agreement], figures: FigureFolder) -> None:
     shared = of_rule(runs, 4)
     shares = [_worst(of_rule(shared, 4, name)) / rule.shared for name, rule in RULES.items()]
-    attained = {name: agreements.worst_shared(rule).contraction for name, rule in RULES.items()}
+    attained = {name: agreements.worst_shared(rule) for name, rule in RULES.items()}
     exact = close(list(attained.values()), [midpoints.MIDEXT_COMMON, midpoints.APPROACH_SHARED], rtol=ALMOST, atol=0)
     bounded = searched([attained[name] / rule.shared for name, rule in RULES.items()], "worst executions")
     search = searched(shares, "three adversaries, cluster of five")
@@ -116,7 +116,7 @@ def test_tradeoff(claim: Decider) -> None:
     counts = {name: [rounds(q, rule.clustered) for q in (0.5, 0.1, 0.005)] for name, rule in RULES.items()}
     fewer = [a < b for a, b in zip(counts["MidExtremes"], counts["ApproachExtreme"], strict=True)]
     work = [_distances(MID_EXTREMES, n) / _distances(APPROACH_EXTREME, n) for n in (4, 16, 64)]
-    exact = {name: agreements.worst_clustered(rule).contraction for name, rule in RULES.items()}
+    exact = {name: agreements.worst_clustered(rule) for name, rule in RULES.items()}
     better = exactly([exact["MidExtremes"] < exact["ApproachExtreme"]], [True])
     decision = all_of(exactly(fewer, [True] * 3), exactly(work, [4, 16, 64]), better)
     rate = log(midpoints.APPROACH_COMMON) / log(midpoints.MIDEXT_COMMON)
@@ -136,12 +136,12 @@ def _decide_rounds(claim: Decider, rule: Rule, printed: int) -> None:
 def _decide_contraction(claim: Decider, runs: Runs[Agreement], name: str, exact: float, most: float) -> None:
     """Decide that no round contracts by less than the printed factor: in runs, in the worst round, by geometry."""
     rule, clustered = RULES[name], of_rule(runs, 3, name)
-    worst: Worst = agreements.worst_clustered(rule)
-    attained = close(worst.contraction, exact, rtol=ALMOST, atol=0)
-    bounded = searched([worst.contraction / rule.clustered, most / rule.clustered], "worst execution, exact constant")
+    worst = agreements.worst_clustered(rule)
+    attained = close(worst, exact, rtol=ALMOST, atol=0)
+    bounded = searched([worst / rule.clustered, most / rule.clustered], "worst execution, exact constant")
     search = searched(_worst(clustered) / rule.clustered, "five adversaries, n to 9, m to 5")
     many, factor = _sustained(name)
-    text = f"{worst.contraction:.4f} in the worst round, at most {most:.4f}; {factor:.4f} a round over many rounds"
+    text = f"{worst:.4f} in the worst round, at most {most:.4f}; {factor:.4f} a round over many rounds"
     claim.decide(all_of(search, attained, bounded, many, _geometry()), text, clustered)
 
 
@@ -172,7 +172,7 @@ def _geometry() -> Decision:
         (6, midpoints.approach(1 / 10), midpoints.approach_bound(1 / 10)),
     )
     for k, condition, constant in cases:
-        found.append(midpoints.largest(k, 3, condition).value)
+        found.append(midpoints.largest(k, 3, condition))
         wanted.append(constant)
     return close(found, wanted, rtol=1e-5, atol=0)
 

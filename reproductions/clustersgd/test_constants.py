@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import product
 from math import sqrt
 
@@ -14,7 +14,7 @@ from algorithms.clustersgd.agreement import APPROACH_EXTREME, MID_EXTREMES, Rule
 from algorithms.streams import stream
 from reproductions.clustersgd import midpoints
 from reproductions.clustersgd.midpoints import Condition, Points
-from reproductions.paper import Decider, Decision, agree, all_of, close, decides, searched
+from reproductions.paper import Decider, Decision, agree, all_of, close, decides, exactly, searched
 
 DIMENSIONS = (1, 2, 3, 4)
 SOLVER = 1e-6  # how far the optimiser may overstep its constraints, relative
@@ -38,7 +38,7 @@ def test_lemma18(claim: Decider) -> None:
     ratios, cases = [], list(product((0.4, 1.0, 2.0, 3.0, 8.0, 10.0), (1e-9, 0.2, 0.5)))
     for c, d in cases:
         bound = (4 * c - 1) / (4 * c) + d / (4 * c)
-        ratios.append(midpoints.largest(4, 3, midpoints.lemma18(c, d), 2).value / bound)
+        ratios.append(midpoints.largest(4, 3, midpoints.lemma18(c, d), 2) / bound)
     # attained where both segments have the length that (21) leaves, at right angles, all other distances being 1
     widths = [(c, d, sqrt((1 - d) / (2 * c))) for c, d in cases if c >= 1]
     attained = [(midpoints.between_midpoints(_crossed(u)), (4 * c - 1 + d) / (4 * c)) for c, d, u in widths]
@@ -85,20 +85,13 @@ def test_propositions(claim: Decider) -> None:
 
 @decides("clustersgd-midext-definition")
 def test_mid_extremes(claim: Decider) -> None:
-    found = [_against_definition(MID_EXTREMES, values) for values in _sets()]
-    distances = [agreement.squared_distances(list(values)).size for values in _sets()]
-    counted = close(distances, _sizes(2), rtol=0, atol=0)
-    text = f"{len(found)} sets of values, off by {_apart(found):.1g}; {sum(distances)} distances for {sum(_sizes(2))}"
-    claim.decide(all_of(agree(found, rtol=1e-9), counted), text)
+    _decide_definition(claim, MID_EXTREMES, lambda values: agreement.squared_distances(values).size, 2)
 
 
 @decides("clustersgd-approachext-definition")
 def test_approach_extreme(claim: Decider) -> None:
-    found = [_against_definition(APPROACH_EXTREME, values) for values in _sets()]
-    distances = [agreement.squared_distances_from(values[0], list(values)).size for values in _sets()]
-    counted = close(distances, _sizes(1), rtol=0, atol=0)
-    text = f"{len(found)} sets of values, off by {_apart(found):.1g}; {sum(distances)} distances for {sum(_sizes(1))}"
-    claim.decide(all_of(agree(found, rtol=1e-9), counted), text)
+    counted = lambda values: agreement.squared_distances_from(values[0], values).size  # noqa: E731
+    _decide_definition(claim, APPROACH_EXTREME, counted, 1)
 
 
 # ---------------------------------------------------------------------------------------------------- measurement
@@ -112,7 +105,7 @@ def _apart(pairs: Iterable[tuple[ArrayLike, ArrayLike]]) -> float:
 def _decide_midpoints(
     claim: Decider, bound: float, condition: Condition, tight: Points, literal: Points, *printed: float
 ) -> None:
-    found = [midpoints.largest(4, d, condition).value / bound for d in DIMENSIONS]
+    found = [midpoints.largest(4, d, condition) / bound for d in DIMENSIONS]
     attained = close(midpoints.between_midpoints(tight) / midpoints.diameter(tight), bound, rtol=1e-12, atol=0)
     assert min(condition(tight)) >= -1e-12
     assert min(condition(literal)) >= 0
@@ -120,6 +113,14 @@ def _decide_midpoints(
     text = ", ".join(f"{bound * ratio:.4f} in R^{d}" for ratio, d in zip(found, DIMENSIONS, strict=True))
     corrected = all_of(_below(found, "four points in 1 to 4 dimensions"), attained)
     claim.decide_misprint(searched(wrong, "the letter of the lemma"), corrected, text)
+
+
+def _decide_definition(claim: Decider, rule: Rule, counted: Callable[[list[Points]], int], power: int) -> None:
+    """Decide that a rule does what its definition says, with as many distances as a power of the number of values."""
+    found = [_against_definition(rule, values) for values in _sets()]
+    distances, sizes = [counted(list(values)) for values in _sets()], [len(values) ** power for values in _sets()]
+    text = f"{len(found)} sets of values, off by {_apart(found):.1g}; {sum(distances)} distances for {sum(sizes)}"
+    claim.decide(all_of(agree(found, rtol=1e-9), exactly(distances, sizes)), text)
 
 
 def _crossed(u: float) -> Points:
@@ -153,10 +154,6 @@ def _against_definition(rule: Rule, values: Points) -> tuple[list[float], list[f
     candidates = (firsts[rows] + values[columns]) / 2
     nearest = candidates[int(np.argmin(((candidates - result) ** 2).sum(axis=1)))]
     return list(result), list(nearest)
-
-
-def _sizes(power: int) -> list[int]:
-    return [len(values) ** power for values in _sets()]
 
 
 def _variance(rows: Points) -> float:

@@ -15,7 +15,6 @@ from reproductions.clustersgd.descents import Descents
 from reproductions.clustersgd.skewed import camps, midrange, normal_midrange
 from reproductions.paper import (
     Decider,
-    Decision,
     Label,
     Run,
     Runs,
@@ -76,7 +75,11 @@ def test_lemma10(claim: Decider) -> None:
     printed = {n: midrange(n, RARE).variance / (RARE * (1 - RARE)) for n in SIZES}
     ratios = [midrange(n, p).variance / (n * p * (1 - p)) for n, p in product(SIZES, CHANCES)]
     friendly = [normal_midrange(n).variance for n in SIZES[:4]]
-    corrected = all_of(searched(ratios, "two values, n to 101, p to 0.001"), _midrange(), searched(friendly, "normal"))
+    corrected = all_of(
+        searched(ratios, "two values, n to 101, p to 0.001"),
+        two_camps.follows_midranges(),
+        searched(friendly, "normal"),
+    )
     text = f"{printed[MANY]:.2f} of sigma^2/N for n = {MANY}, {friendly[3]:.2f} with normal noise"
     claim.decide_erratum(searched(list(printed.values()), "p = 0.01"), corrected, text)
 
@@ -85,7 +88,7 @@ def test_lemma10(claim: Decider) -> None:
 def test_lemma11(claim: Decider) -> None:
     bias = midrange(MANY, RARE).bias
     ratios = [midrange(n, p).bias ** 2 / (2 * n * p * (1 - p)) for n, p in product(SIZES, CHANCES)]
-    corrected = all_of(searched(ratios, "two values, n to 101, p to 0.001"), _midrange())
+    corrected = all_of(searched(ratios, "two values, n to 101, p to 0.001"), two_camps.follows_midranges())
     printed = close([bias**2], [0.0], rtol=0, atol=1e-12)  # all parameters agree: the right-hand side is 0
     claim.decide_erratum(printed, corrected, f"bias {bias:.4f} where the bound is 0, n = {MANY}, p = {RARE}")
 
@@ -94,18 +97,12 @@ def test_lemma11(claim: Decider) -> None:
 def test_lemma12(claim: Decider) -> None:
     printed = max(ratio for ratio, _ in _over_lemma12())
     corrected = [ratio for _, ratio in _over_lemma12()]
-    decision = all_of(searched(corrected, "bowls, two values, n to 101, p to 0.001"), _midrange())
+    decision = all_of(searched(corrected, "bowls, two values, n to 101, p to 0.001"), two_camps.follows_midranges())
     text = f"as printed {printed:.2f}; with the variance of G {max(corrected):.4f}"
     claim.decide_erratum(searched([printed], "bowls, two values"), decision, text)
 
 
 # ---------------------------------------------------------------------------------------------------- measurement
-
-
-def _midrange() -> Decision:
-    """Decide whether executions in which everyone hears everyone make a midrange of all gradients."""
-    found = [two_camps.midranges(n) for n in (3, 9)]
-    return agree(found, rtol=1e-9, atol=1e-12)
 
 
 def _over_corrected(group: list[Run[Descents]]) -> Iterator[list[float]]:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from algorithms.clustersgd.agreement import MID_EXTREMES
-from algorithms.clustersgd.model import Clusters, Process
+from algorithms.clustersgd.model import Clusters
 from algorithms.clustersgd.scheduler import Deadlock
 from algorithms.clustersgd.sgd import GeneralSGD
 from algorithms.schedule import Constant
@@ -171,10 +171,7 @@ def _agrees(m: int, failed: int) -> bool:
     sgd = GeneralSGD(
         Clusters.even(size, m), 2, 1, Constant(ETA), len(dead), contraction=MID_EXTREMES.clustered, output=2
     )
-
-    def process(i: int) -> Process:
-        return sgd.process(i, np.zeros(1), wells.noisy(TWO, 0))
-
+    process = lambda i: sgd.process(i, np.zeros(1), wells.noisy(TWO, 0))  # noqa: E731
     try:
         done = execute(sgd.clusters, process, Hears(deaths=dead), 0)
     except Deadlock:

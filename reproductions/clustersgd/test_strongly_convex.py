@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from algorithms.clustersgd.adversaries import Faults, Uniform
-from algorithms.clustersgd.model import Clusters, Process, Vector
+from algorithms.clustersgd.model import Clusters
 from algorithms.clustersgd.sgd import StronglyConvexSGD
 from algorithms.schedule import InverseTime
 from algorithms.streams import stream
@@ -151,13 +151,10 @@ def _follows() -> Decision:
     d, h = 3, 0.7
     sides: list[tuple[Array, Array]] = []
     counts: list[Array] = []
-    for N, (_, strategy) in product((1, 3, 8), moments.schedules(N_PROCESSES, 2).items()):
-        if isinstance(strategy, schedules.Hears) and N != 3:
-            continue
-        chosen = moments.schedules(N_PROCESSES, N)["rotating"] if isinstance(strategy, schedules.Hears) else strategy
+    for N, name in product((1, 3, 8), ("uniform", "slowest cluster", "rotating")):
         noise = stream(0, "clustersgd/noise", N).standard_normal((N_PROCESSES, T + 1, d))
         algorithm = StronglyConvexSGD(Clusters.even(N_PROCESSES, 4), T, N, InverseTime(1.5, 1.0))
-        done = moments.run(algorithm, chosen, noise, np.ones(d), h)
+        done = moments.run(algorithm, moments.schedules(N_PROCESSES, N)[name], noise, np.ones(d), h)
         x = np.ones((N_PROCESSES, d))
         for t, w in enumerate(moments.weights(done, N_PROCESSES, T), 1):
             eta = 1.5 / (1 + t)
@@ -212,13 +209,7 @@ def _active(e: int) -> tuple[list[set[int]], list[set[int]]]:
     """Return V_0, V_1, ... and whoever sent a message that was received in iteration 1, 2, ..., of one execution."""
     n, N, iterations = 6, 3, 6
     algorithm = StronglyConvexSGD(Clusters.even(n, 3), iterations, N, InverseTime(1.0, 1.0), 3)
-
-    def gradient(i: int, t: int, x: Vector) -> Vector:
-        return x
-
-    def process(i: int) -> Process:
-        return algorithm.process(i, np.ones(1), gradient)
-
+    process = lambda i: algorithm.process(i, np.ones(1), lambda i, t, x: x)  # noqa: E731
     done = schedules.execute(algorithm.clusters, process, Uniform(12), e, Faults(3, 3))
     history = done.history
     assert history is not None

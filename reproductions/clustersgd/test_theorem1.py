@@ -10,7 +10,7 @@ import numpy as np
 
 from algorithms.clustersgd.adversaries import Faults, Strategy, uniform
 from algorithms.clustersgd.agreement import MID_EXTREMES
-from algorithms.clustersgd.model import Clusters, Process, Vector
+from algorithms.clustersgd.model import Clusters, Vector
 from algorithms.clustersgd.scheduler import System
 from algorithms.clustersgd.scheduler import run as run_system
 from algorithms.clustersgd.sgd import ClusterSGD, GeneralSGD, StronglyConvexSGD
@@ -19,7 +19,7 @@ from algorithms.streams import stream
 from reproductions.clustersgd import adaptive, moments, plots
 from reproductions.clustersgd.descents import Descents, seeded
 from reproductions.clustersgd.moments import Array, Theorem1Constants
-from reproductions.clustersgd.schedules import Hears, LargestFirst, execute
+from reproductions.clustersgd.schedules import Hears, LargestFirst
 from reproductions.paper import (
     Decider,
     Decision,
@@ -234,12 +234,7 @@ def _outputs(kind: str, k: int, m: int) -> Array:
     if kind == "algorithm 2":
         algorithm = GeneralSGD(clusters, steps, k, rate, contraction=MID_EXTREMES.clustered, output=steps)
     noise = stream(0, "clustersgd/clusters").standard_normal((8, steps + 1, 2))
-
-    def process(i: int) -> Process:
-        return algorithm.process(i, np.ones(2), _noisy(noise))
-
-    done = execute(clusters, process, Hears(), 0)
-    history = done.history
+    history = moments.run(algorithm, Hears(), noise, np.ones(2)).history
     assert history is not None
     return np.array([history.computed[(steps,)][i] for i in range(k)])
 

@@ -15,8 +15,9 @@ from algorithms.clustersgd.model import Clusters
 from algorithms.clustersgd.sgd import GeneralSGD
 from algorithms.schedule import Constant
 from reproductions.clustersgd import general, two_camps
+from reproductions.clustersgd.bounds import BoundConstants
 from reproductions.clustersgd.descents import Descents
-from reproductions.clustersgd.skewed import Effective, Exact, normal, normal_midrange, skewed
+from reproductions.clustersgd.skewed import Array, Effective, Exact, normal, normal_midrange, skewed
 from reproductions.paper import (
     COLOURS,
     Decider,
@@ -50,32 +51,21 @@ def experiments(settings: Settings) -> dict[Label, list[Descents]]:
 
 @decides("clustersgd-theorem3-bound")
 def test_theorem3(claim: Decider, runs: Runs[Descents], figures: FigureFolder) -> None:
-    printed = [run.smallest_gradient / run.theorem3() for run in _counter_examples()]
-    corrected = [run.smallest_gradient / (run.theorem3() + run.plateau()) for run in _everywhere()]
-    friendly = []
-    for group in runs.only("uniform", "two camps").values():
-        bound = general.constants(group[0].experiment).theorem3(general.largest_spread(group))
-        friendly.append(np.divide(general.smallest_gradient(group), bound))
     _draw(figures)
-    search = searched(corrected, "two values, n to 101, p to 0.001, T to 10^5")
-    text = f"as printed {max(printed):.1f} at T = 10^6; corrected {max(corrected):.3f}, normal {_largest(friendly):.3f}"
-    needed = _needs_n(lambda run: run.theorem3() + run.plateau() / run.n)
-    claim.decide_erratum(_printed(printed), all_of(search, needed, at_most_one(friendly), _midranges()), text, runs)
+    used = runs.only("uniform", "two camps")
+    bounds = [general.constants(used.experiment(label)).theorem3(general.largest_spread(used[label])) for label in used]
+    corrected = lambda run, n: run.constants.theorem3() + run.plateau() * n / run.n  # noqa: E731
+    _decide_bound(claim, runs, lambda run: run.constants.theorem3(), corrected, _over(used, bounds))
 
 
 @decides("clustersgd-lemma22-bound")
 def test_lemma22(claim: Decider, runs: Runs[Descents]) -> None:
-    printed = [run.smallest_gradient / run.lemma22() for run in _counter_examples()]
-    corrected = []
-    for run in _everywhere():
-        ours = (4 * run.gap + 19 * run.n * run.sigma2) / sqrt(run.T) + run.plateau()
-        corrected.append(run.smallest_gradient / ours)
-    bound = general.constants(runs.experiment("agreed")).lemma22()
-    friendly = [np.divide(general.smallest_gradient(runs["agreed"]), bound)]
-    search = searched(corrected, "two values, n to 101, p to 0.001, T to 10^5")
-    text = f"as printed {max(printed):.1f} at T = 10^6; corrected {max(corrected):.3f}, normal {_largest(friendly):.3f}"
-    needed = _needs_n(lambda run: (4 * run.gap + 19 * run.sigma2) / sqrt(run.T) + run.plateau() / run.n)
-    claim.decide_erratum(_printed(printed), all_of(search, needed, at_most_one(friendly), _midranges()), text, runs)
+    def corrected(run: Exact, n: int) -> float:
+        return (4 * run.gap + 19 * n * run.sigma2) / sqrt(run.T) + run.plateau() * n / run.n
+
+    used = runs.only("agreed")
+    bound = general.constants(used.experiment("agreed")).lemma22()
+    _decide_bound(claim, runs, lambda run: run.constants.lemma22(), corrected, _over(used, [bound]))
 
 
 @decides("clustersgd-theorem4-bound")
@@ -92,7 +82,7 @@ def test_theorem4(claim: Decider) -> None:
     search = searched([*corrected, *friendly], "two values, n to 101, p to 0.001, T to 10^5, and normal noise")
     text = f"C = {C:.1f}: as printed {max(printed):.1f} at T = 10^6; corrected {max(corrected):.3f}"
     needed = _needs_n(lambda run: 4 * run.theorem4(C) + run.plateau() / run.n)
-    claim.decide_erratum(_printed(printed), all_of(search, needed, _midranges()), text)
+    claim.decide_erratum(_printed(printed), all_of(search, needed, two_camps.follows_midranges()), text)
 
 
 @decides("clustersgd-R-rounds")
@@ -121,10 +111,10 @@ def test_rate(claim: Decider, runs: Runs[Descents]) -> None:
     flat = _slope(TIMES, [skewed(MANY, T, CHANCE, start=-1.0).smallest_gradient for T in TIMES])
     in_t = _slope(TIMES, [normal(T, normal_midrange(MANY).variance).smallest_gradient for T in TIMES])
     executed = {name: _executed(runs, *parts) for name, parts in {"T": (0, 1), "N": (1, 512)}.items()}
-    linear = [general.BoundConstants(1.0, 1.0, 1.0, 1, T, 1.0, 1.0) for T in TIMES]
-    delta = _slope(TIMES, [c.theorem3(1e6) - c.theorem3(0.0) for c in linear])
+    linear = [BoundConstants(1.0, 1.0, 1.0, 1, T, 1.0, 1.0) for T in TIMES]
+    delta = _slope(TIMES, [c.theorem3(1e6) - c.theorem3() for c in linear])
     halves = [_half(slope) for slope in (in_t, *executed.values())]
-    decision = all_of(*halves, within(delta.interval, 0.98, 1.02), _midranges())
+    decision = all_of(*halves, within(delta.interval, 0.98, 1.02), two_camps.follows_midranges())
     slopes = [slope.interval.estimate for slope in (*executed.values(), in_t, flat)]
     text = "slopes of runs {:.3f} in T, {:.3f} in N; closed forms {:.3f} in T, skewed {:.3f}".format(*slopes)
     claim.decide_erratum(_half(flat), decision, text, runs.where(_for_rates))
@@ -135,7 +125,7 @@ def test_rate_in_rounds(claim: Decider) -> None:
     flat = _per_round([skewed(MANY, T, CHANCE, start=-1.0) for T in TIMES])
     symmetric = _per_round([normal(T, normal_midrange(MANY).variance) for T in TIMES])
     text = f"slope {symmetric.interval.estimate:.3f} in R; skewed {flat.interval.estimate:.3f}"
-    claim.decide_erratum(_half(flat), all_of(_half(symmetric), _midranges()), text)
+    claim.decide_erratum(_half(flat), all_of(_half(symmetric), two_camps.follows_midranges()), text)
 
 
 @decides("clustersgd-external-eps2")
@@ -147,7 +137,7 @@ def test_external_rounds(claim: Decider) -> None:
     found = [e.smallest_gradient for e in errors]
     slope = _slope(found, [e.rounds / np.log2(1 / error) for e, error in zip(errors, found, strict=True)])
     text = f"exponent {slope.interval.estimate:.3f}; skewed noise stays at {run.smallest_gradient:.4f}"
-    claim.decide_erratum(printed, all_of(within(slope.interval, -2.1, -1.9), _midranges()), text)
+    claim.decide_erratum(printed, all_of(within(slope.interval, -2.1, -1.9), two_camps.follows_midranges()), text)
 
 
 @decides("clustersgd-internal-exponent")
@@ -176,6 +166,29 @@ def _everywhere() -> tuple[Exact, ...]:
     return tuple(skewed(n, T, p, start=start) for n, p, T, start in cases)
 
 
+def _over(runs: Runs[Descents], bounds: Sequence[float]) -> list[Array]:
+    """Return the smallest gradients over a bound for each label, (seeds,) each."""
+    groups = zip(runs.values(), bounds, strict=True)
+    return [np.divide(general.smallest_gradient(group), bound) for group, bound in groups]
+
+
+def _decide_bound(
+    claim: Decider,
+    runs: Runs[Descents],
+    printed: Callable[[Exact], float],
+    corrected: Callable[[Exact, int], float],
+    friendly: Sequence[Array],
+) -> None:
+    """Decide a bound as printed and, for n processes, as corrected; `friendly` are ratios of runs to the former."""
+    literal = [run.smallest_gradient / printed(run) for run in _counter_examples()]
+    found = [run.smallest_gradient / corrected(run, run.n) for run in _everywhere()]
+    search = searched(found, "two values, n to 101, p to 0.001, T to 10^5")
+    needed = _needs_n(lambda run: corrected(run, 1))
+    decision = all_of(search, needed, at_most_one(friendly), two_camps.follows_midranges())
+    text = f"as printed {max(literal):.1f} at T = 10^6; corrected {max(found):.3f}, normal {_largest(friendly):.3f}"
+    claim.decide_erratum(_printed(literal), decision, text, runs)
+
+
 def _printed(ratios: Sequence[float]) -> Decision:
     return searched(ratios, f"n = {MANY}, p = {CHANCE}, N = 1, T = 2,000 to 10^6")
 
@@ -184,11 +197,6 @@ def _needs_n(without: Callable[[Exact], float]) -> Decision:
     """Decide that a corrected bound without its number of processes is violated: with it, it is no empty statement."""
     run = skewed(10_001, 10**7, 3e-4)
     return exactly([run.smallest_gradient > without(run)], [True])
-
-
-def _midranges() -> Decision:
-    """Decide whether executions in which everyone hears everyone follow the recursion of the closed forms."""
-    return agree([two_camps.midranges(n) for n in (3, 9)], rtol=1e-9, atol=1e-12)
 
 
 def _over_lemma21(n: float, p: float, eta: float) -> float:
@@ -244,7 +252,7 @@ def _draw(figures: FigureFolder) -> None:
         exact = [skewed(n, T, CHANCE, start=-1.0).smallest_gradient for T in times]
         left.loglog(times, exact, color=colour, label=f"n = {n}")
         rows += [("two values", n, T, e) for T, e in zip(times, exact, strict=True)]
-    printed = [skewed(n, T, CHANCE, start=-1.0).theorem3() for T in times]  # the same for every n
+    printed = [skewed(n, T, CHANCE, start=-1.0).constants.theorem3() for T in times]  # the same for every n
     left.loglog(times, printed, "k--", lw=1, label="Theorem 3 as printed")
     left.set(xlabel="T", title=f"skewed noise (p = {CHANCE}), N = 1")
     for n, colour in zip((3, 9, 25), COLOURS, strict=False):
@@ -252,7 +260,7 @@ def _draw(figures: FigureFolder) -> None:
         exact = [Exact(n, T, Effective(0.0, unit), 1.0).smallest_gradient for T in times]
         right.loglog(times, exact, color=colour, label=f"n = {n}")
         rows += [("normal", n, T, e) for T, e in zip(times, exact, strict=True)]
-    right.loglog(times, [normal(T, 1.0).theorem3() for T in times], "k--", lw=1, label="Theorem 3")
+    right.loglog(times, [normal(T, 1.0).constants.theorem3() for T in times], "k--", lw=1, label="Theorem 3")
     right.set(xlabel="T", title="normal noise, N = 1")
     for axis in (left, right):
         axis.set_ylabel("min E |grad Q|^2")

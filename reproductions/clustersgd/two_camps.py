@@ -7,13 +7,15 @@ from numpy.typing import NDArray
 
 from algorithms.clustersgd.adversaries import Strategy
 from algorithms.clustersgd.agreement import MID_EXTREMES
-from algorithms.clustersgd.model import Clusters, Process, Vector
+from algorithms.clustersgd.model import Clusters
 from algorithms.clustersgd.scheduler import Execution
 from algorithms.clustersgd.sgd import GeneralSGD
 from algorithms.schedule import Constant
 from algorithms.streams import stream
-from reproductions.clustersgd.schedules import Groups, Hears, Values, alone, execute
+from reproductions.clustersgd import moments
+from reproductions.clustersgd.schedules import Groups, Hears, Values, alone
 from reproductions.clustersgd.skewed import camps
+from reproductions.paper import Decision, agree
 
 Array = NDArray[np.float64]
 ETA = 0.25
@@ -32,14 +34,7 @@ def descend(
     T, d = noise.shape[1] - 1, noise.shape[2]
     q = MID_EXTREMES.clustered**rounds
     algorithm = GeneralSGD(Clusters.even(n, m), T, N, Constant(ETA), contraction=q, output=T)
-
-    def gradient(i: int, t: int, x: Vector) -> Vector:
-        return np.asarray(x + noise[i, t])
-
-    def process(i: int) -> Process:
-        return algorithm.process(i, np.full(d, start), gradient)
-
-    return execute(algorithm.clusters, process, strategy, 0)
+    return moments.run(algorithm, strategy, noise, np.full(d, start))
 
 
 def iterates(done: Execution, T: int) -> list[Values]:
@@ -68,6 +63,11 @@ def from_executions(n: int, p: float) -> float:
 def over_lemma9(n: int, p: float, exact: float | None = None) -> float:
     """Return E |x_i - x_j|^2 over the right-hand side of Lemma 9 after one iteration; parameters agree before it."""
     return (camps(n, p) if exact is None else exact) / (4 * MID_EXTREMES.clustered * p * (1 - p))
+
+
+def follows_midranges() -> Decision:
+    """Decide whether executions in which everyone hears everyone make a midrange of all gradients."""
+    return agree([midranges(n) for n in (3, 9)], rtol=1e-9, atol=1e-12)
 
 
 def midranges(n: int, T: int = 4) -> tuple[list[float], list[float]]:

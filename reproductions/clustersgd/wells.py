@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from algorithms.clustersgd.adversaries import Faults
-from algorithms.clustersgd.model import Clusters, Process, Vector
+from algorithms.clustersgd.model import Clusters, Vector
 from algorithms.clustersgd.scheduler import Execution
 from algorithms.clustersgd.sgd import StronglyConvexSGD
 from algorithms.schedule import Constant
@@ -80,10 +80,7 @@ def partition(slope: WellSlope, n: int, trials: int, dead: tuple[int, ...] = (),
     Trials lie side by side as coordinates: algorithm 1 and Q treat each on its own. `dead` crash before they send.
     """
     algorithm = StronglyConvexSGD(Clusters.even(n, 2), STEPS, 1, Constant(ETA), len(dead))
-
-    def process(i: int) -> Process:
-        return algorithm.process(i, np.zeros(trials), noisy(slope, seed))
-
+    process = lambda i: algorithm.process(i, np.zeros(trials), noisy(slope, seed))  # noqa: E731
     strategy = Hears((halves(n),), deaths=tuple(Death(i, 1) for i in dead))
     return execute(algorithm.clusters, process, strategy, seed, Faults(len(dead), 1))
 
