@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -43,7 +44,7 @@ class Collectives(Experiment):
 
     def _rows(self, world: World, step: int) -> Tensor:
         rows = [world.stream("rows", worker, step).normal(size=self.d) for worker in world.local]
-        return torch.tensor(rows, dtype=torch.float32)
+        return torch.tensor(np.array(rows), dtype=torch.float32)
 
 
 def alltoall(world: World, x: Tensor, step: int) -> list[Inbox]:

@@ -1,6 +1,3 @@
-from dataclasses import replace
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -9,13 +6,7 @@ from algorithms import topology
 from algorithms.blocks import BIG_CHUNK, ordered_mean, partition
 from algorithms.network import IndependentDrops, Trace
 from algorithms.rps.averaging import GradientAveraging, ModelAveraging, ReliableAveraging, average_blocks
-from algorithms.schedule import StepDecay
 from algorithms.world import World
-from reproductions.experiments.training import Training
-from reproductions.harness.runs.experiment import Experiment
-from reproductions.workloads.digits import Digits
-from tests.algorithms.collectives import Collectives
-from tests.reproductions.lab import Frame, on_ranks
 
 N = 5
 
@@ -193,35 +184,3 @@ def test_mixing_matrix_of_the_wrong_size_is_refused() -> None:
     world = World(None, N)
     with pytest.raises(ValueError, match="5 workers"):
         world.mix(rows(world), np.eye(4))
-
-
-# ------------------------------------------------------------------------------------------------ ranks do not matter
-
-
-def invariance_runs() -> list[Experiment]:
-    """20 rounds of RPS with drops on a linear model and a conv net with batch norm, n = 16, and collectives alone."""
-    base = Training(
-        ModelAveraging(), Digits("linear"), StepDecay(0.5), nodes=16, batch=22, epochs=5, seed=1,
-        network=IndependentDrops(0.2, seed=1),
-    )  # fmt: skip
-    checks = [Collectives(16, 1000, 0.3), Collectives(5, 7, 0.3), Collectives(4, 2, 0.3)]
-    return [base, replace(base, workload=Digits("small")), replace(base, algorithm=GradientAveraging()), *checks]
-
-
-@pytest.fixture(scope="module")
-def single(tmp_path_factory: pytest.TempPathFactory) -> list[Frame]:
-    return on_ranks(1, invariance_runs(), tmp_path_factory.mktemp("single"))
-
-
-@pytest.mark.parametrize("ranks", [2, 3, *(pytest.param(r, marks=pytest.mark.slow) for r in (4, 5, 8, 16))])
-def test_parameters_are_bitwise_the_same_on_any_number_of_ranks(
-    ranks: int, single: list[Frame], tmp_path: Path
-) -> None:
-    assert on_ranks(ranks, invariance_runs(), tmp_path) == single
-
-
-def test_invariance_runs_make_20_rounds_with_drops(single: list[Frame]) -> None:
-    final = dict(zip(single[0]["metric"], single[0]["value"], strict=True))
-    assert final["sent_messages"] == 20 * 2 * 16 * 15
-    assert final["received_messages"] < final["sent_messages"]
-    assert final["digest"] != dict(zip(single[1]["metric"], single[1]["value"], strict=True))["digest"]

@@ -52,8 +52,12 @@ def simulate(
 
 
 def on_ranks(ranks: int, experiments: Sequence[Experiment], results: Path) -> list[Frame]:
-    """Return the frames of runs on so many ranks as plain values, without what a clock measured."""
-    runs = Runner(Settings(ranks=ranks, device="cpu", results=results / str(ranks))).run(experiments)
+    """Return what runs log on so many ranks, as `frames` does."""
+    return frames(Runner(Settings(ranks=ranks, device="cpu", results=results / str(ranks))).run(experiments))
+
+
+def frames(runs: Sequence[Run]) -> list[Frame]:
+    """Return the frames of runs as plain values, without what a clock measured."""
     kept = [run.frame[~run.frame["metric"].str.endswith("_seconds")] for run in runs]
     assert all(
         frame["metric"].eq("digest").any()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,6 @@ from algorithms.coopsgd import cooperative as co
 from algorithms.coopsgd.cooperative import CooperativeSGD
 from algorithms.coopsgd.elastic import best_alpha, elastic, hierarchical
 from algorithms.network import Link
-from algorithms.schedule import StepDecay
 from algorithms.topology import Matrix, complete, lazy, ring, uniform, value, zeta
 from algorithms.world import World
 from reproductions.coopsgd.equations import (
@@ -34,9 +32,6 @@ from reproductions.coopsgd.equations import (
     equations_4_and_5,
     trajectory,
 )
-from reproductions.experiments.training import Training
-from reproductions.workloads.digits import Digits
-from tests.reproductions.lab import Frame, on_ranks
 
 CASES: dict[str, tuple[CooperativeSGD, list[Tensor]]] = {
     "fully synchronous, (2)": (co.fully_synchronous(M), direct(equation_2)),
@@ -188,51 +183,6 @@ def test_a_matrix_for_other_workers_is_refused() -> None:
 def test_matrices_beyond_assumption_5_run_if_asked_for() -> None:
     beyond = CooperativeSGD(1, value(elastic(np.eye(M), 0.75)), 1, diverges=True)
     assert trajectory(beyond, steps=40)[-1].abs().max() > 1e6
-
-
-# ------------------------------------------------------------------------------------------------ ranks do not matter
-
-
-def family() -> list[Training]:
-    """20 iterations of every member on 5 or more models, linear and convolutional with batch norm."""
-    eight, seven = uniform(ring(8)), uniform(ring(7))
-    members: Sequence[CooperativeSGD] = (
-        co.fully_synchronous(5),
-        co.periodic_averaging(8, 3),
-        co.elastic_averaging(8, 0.2),
-        co.elastic_averaging(8, 0.2, overlap=True),
-        co.elastic_averaging(5, 0.2, tau=3, overlap=True),
-        co.decentralized(eight),
-        co.decentralized_periodic(seven, 3),
-        co.generalized_elastic(seven, 0.2, tau=2),
-        co.generalized_elastic(seven, 0.2, tau=2, overlap=True),
-        co.hierarchical_averaging([3, 2], 0.2, 0.1, tau=2),
-        co.hierarchical_averaging([3, 2], 0.2, 0.1, tau=2, overlap=True),
-    )
-    runs = [
-        Training(member, Digits("linear"), StepDecay(0.5), member.workers, batch=1437 // 20 // member.workers, epochs=1,
-                 seed=1, sampling="shared", evaluate_train=True, evaluate_workers=True)
-        for member in members
-    ]  # fmt: skip
-    return [*runs, *(replace(run, workload=Digits("small")) for run in runs[2:4])]
-
-
-@pytest.fixture(scope="module")
-def single(tmp_path_factory: pytest.TempPathFactory) -> list[Frame]:
-    return on_ranks(1, family(), tmp_path_factory.mktemp("single"))
-
-
-@pytest.mark.parametrize("ranks", [2, *(pytest.param(r, marks=pytest.mark.slow) for r in (3, 4, 5))])
-def test_family_is_bitwise_the_same_on_any_number_of_ranks(ranks: int, single: list[Frame], tmp_path: Path) -> None:
-    for run, got, wanted in zip(family(), on_ranks(ranks, family(), tmp_path), single, strict=True):
-        assert got == wanted, run.algorithm
-
-
-def test_overlap_is_bitwise_the_blocking_run(single: list[Frame]) -> None:
-    runs = {run: metrics for run, metrics in zip(family(), single, strict=True)}
-    pairs = [(run, replace(run, algorithm=replace(run.algorithm, overlap=False))) for run in runs]
-    compared = [runs[run] == runs[twin] for run, twin in pairs if run != twin and twin in runs]
-    assert compared == [True] * 4
 
 
 def test_complete_graph_averages_like_all_reduce() -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -14,24 +11,14 @@ from algorithms.algorithm import Algorithm
 from algorithms.blocks import partition
 from algorithms.qprsgd.gossip import GossipQPRSGD
 from algorithms.qprsgd.messages import Codec, Dense, message_key
-from algorithms.qprsgd.quantize import Quantizer
 from algorithms.qprsgd.ring import RingQPRSGD
-from algorithms.schedule import StepDecay
 from algorithms.streams import kernel_key
 from algorithms.topology import metropolis, ring, star, uniform, value
 from algorithms.world import World
-from reproductions.experiments.training import Training
-from reproductions.workloads.digits import Digits
-from tests.reproductions.lab import Frame, on_ranks
+from tests.algorithms.families import CODECS
 
 M, D, STEPS, LR = 4, 21, 6, 0.125
 RING = uniform(ring(M))
-CODECS: dict[str, Codec] = {
-    "dense": Dense(),
-    "12 bits": Quantizer(),
-    "buckets": Quantizer(7, bucket=2),
-    "Elias": Quantizer(3, wire="elias"),
-}
 
 
 def gradients(t: int) -> Tensor:
@@ -121,31 +108,6 @@ def test_a_period_below_one_is_refused(K: int) -> None:
 def test_a_graph_that_does_not_connect_is_refused() -> None:
     with pytest.raises(ValueError, match="zeta is 1, not below 1"):
         GossipQPRSGD(1, Dense(), value(np.eye(3)))
-
-
-# ------------------------------------------------------------------------------------------------ ranks do not matter
-
-
-def family() -> list[Training]:
-    five = value(uniform(ring(5)))
-    algorithms = [
-        *(RingQPRSGD(4, codec) for codec in CODECS.values()),
-        *(GossipQPRSGD(4, codec, five) for codec in CODECS.values()),
-    ]
-    base = Training(algorithms[0], Digits("linear"), StepDecay(0.5), nodes=5, batch=14, epochs=1, seed=1)
-    runs = [replace(base, algorithm=algorithm) for algorithm in algorithms]
-    return [*runs, replace(runs[1], workload=Digits("small")), replace(runs[5], workload=Digits("small"))]
-
-
-@pytest.fixture(scope="module")
-def single(tmp_path_factory: pytest.TempPathFactory) -> list[Frame]:
-    return on_ranks(1, family(), tmp_path_factory.mktemp("single"))
-
-
-@pytest.mark.parametrize("ranks", [2, *(pytest.param(r, marks=pytest.mark.slow) for r in (3, 4, 5))])
-def test_models_are_bitwise_the_same_on_any_number_of_ranks(ranks: int, single: list[Frame], tmp_path: Path) -> None:
-    for run, got, wanted in zip(family(), on_ranks(ranks, family(), tmp_path), single, strict=True):
-        assert got == wanted, run.algorithm
 
 
 @pytest.mark.parametrize(("seed", "worker", "turn"), [(0, 0, 0), (5, 3, 77), (2**64 - 1, 63, 2**40)])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -12,8 +10,6 @@ from algorithms.blocks import partition
 from algorithms.network import IndependentDrops, Lossless
 from algorithms.rps.servers import ServerAveraging, average_on_servers
 from algorithms.world import World
-from reproductions.rps.mixing import MixingMatrices
-from tests.reproductions.lab import on_ranks
 
 N, SERVERS, D = 4, 3, 11
 
@@ -53,11 +49,6 @@ def test_a_server_that_hears_nothing_sends_nothing() -> None:
     world = World(None, N + SERVERS, IndependentDrops(1.0))
     average_on_servers(world, torch.zeros(N + SERVERS, D), 0, SERVERS)
     assert world.traffic.sent_messages.tolist() == [SERVERS] * N + [0] * SERVERS
-
-
-def test_the_number_of_ranks_is_a_detail_of_deployment(tmp_path: Path) -> None:
-    runs = [MixingMatrices(N, p, 20, seed=1, algorithm=ServerAveraging(SERVERS)) for p in (0.2, 0.7)]
-    assert on_ranks(3, runs, tmp_path) == on_ranks(1, runs, tmp_path)
 
 
 def test_at_least_one_server_is_needed() -> None:

@@ -14,7 +14,6 @@ from algorithms.graphs import Graph
 from algorithms.popsgd import levels
 from algorithms.popsgd.population import constant, interactions, population, simulate
 from algorithms.replicas import Engine, loop
-from algorithms.schedule import StepDecay
 from algorithms.stand_ins import StandIns
 from reproductions.harness.runs.context import Context
 from reproductions.harness.runs.deadline import OutOfTime
@@ -23,10 +22,9 @@ from reproductions.popsgd import training
 from reproductions.popsgd.recipes import ONE_SIDED, SYMMETRIC, local_sgd
 from reproductions.popsgd.training import Nodes, NodeTraining, PopSGD, of_any_nodes
 from reproductions.workloads.digits import Digits, Net
-from tests.reproductions.lab import on_ranks
+from tests.algorithms.families import NODES, in_process, nodes
 
-RUN = NodeTraining(SYMMETRIC, Digits("mlp"), StepDecay(0.2, milestones=(0.5,)), 4, 8, 30, 10, seed=3, momentum=0.9)
-MIB = 1 << 20
+RUN, MIB = NODES, 1 << 20
 
 
 @dataclass(frozen=True)
@@ -132,11 +130,8 @@ def test_a_run_that_stops_after_every_measurement_goes_on_bitwise(
     assert resumed == reference
 
 
-def test_sessions_of_one_and_two_ranks_log_the_same(tmp_path: Path) -> None:
-    runs = [replace(RUN, method=method, nodes=8, seed=seed) for method in (SYMMETRIC, ONE_SIDED) for seed in (0, 1)]
-    one, two = (on_ranks(ranks, runs, tmp_path) for ranks in (1, 2))
-    assert one == two
-    for run, frame in zip(runs, one, strict=True):
+def test_runs_that_are_the_same_on_any_number_of_ranks_log_what_one_at_a_time_does() -> None:
+    for run, frame in zip(nodes(), in_process("nodes"), strict=True):
         logged = sorted(one_at_a_time(run)[0])
         assert sorted(zip(frame["step"], frame["metric"], frame["value"], strict=True)) == logged
 
