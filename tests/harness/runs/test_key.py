@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ast
+import functools
 import importlib
 import json
 import os
@@ -10,7 +10,7 @@ import pickle
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,21 +34,23 @@ from reproductions.workloads.digits import Digits
 from tests.harness.runs.loaded import Loaded
 
 QUANTIZED = Training(RingQPRSGD(1, Quantizer()), Digits("mlp"), StepDecay(0.5), nodes=2, batch=32, epochs=1, seed=0)
-CACHED = [value for value in vars(keys).values() if hasattr(value, "cache_clear")]
 
 
 def named(experiment: Experiment) -> str:
     """Return the key as a new process would."""
-    for function in CACHED:
-        function.cache_clear()
-    return key(experiment, None, "cpu")
+    return all_named([experiment])[0]
+
+
+def all_named(experiments: Sequence[Experiment]) -> list[str]:
+    """Return the keys as a new process would."""
+    keys.forget()
+    return [key(experiment, None, "cpu") for experiment in experiments]
 
 
 @pytest.fixture(autouse=True)
 def _forget() -> Iterator[None]:
     yield
-    for function in CACHED:
-        function.cache_clear()
+    keys.forget()
 
 
 @pytest.fixture
@@ -88,48 +90,29 @@ def test_names_that_scripts_import_change_no_run(copy: Path) -> None:
     assert named(QUANTIZED) == before
 
 
-IDLE = {  # what does nothing, and the same a little otherwise
-    "a comment": ("x = 1\n", "x = 1  # the first\n# the second\n"),
-    "a comment inside": ("f(\n    1,\n)\n", "f(\n    # the first\n    1,  # the second\n\n)\n"),
-    "a docstring": ("def f():\n    return 1\n", 'def f():\n    """One.\n\n    # Always.\n    """\n    return 1\n'),
-    "a docstring of an attribute": ("class A:\n    x: int\n", "class A:\n    x: int\n    'the only one'\n"),
-    "a docstring on the line": ("def f(): 'One.'\n", "def f(): 'Two.'  # 2\n"),
-    "blank lines": ("x = 1\ny = 2\n", "\n\nx = 1   \n\n \ny = 2"),
-    "Windows": ("x = 1\ny = 2\n", "x = 1\r\ny = 2\r\n"),
-}
-BUSY = {
-    "a statement": ("x = 1\n", "x = 2\n"),
-    "an indentation": ("for i in a:\n    f()\n    g()\n", "for i in a:\n    f()\ng()\n"),
-    "a sign in a string": ("x = '# 1'\n", "x = '# 2'\n"),
-    "lines of a string": ('x = """\n# 1\n"""\n', 'x = """\n# 2\n"""\n'),
-    "blank lines of a string": ('x = """1\n\n2"""\n', 'x = """1\n2"""\n'),
-    "a string after a quote": ("x = '\\'', '# 1'\n", "x = '\\'', '# 2'\n"),
-    "a string of a call": ('f(\n    """1""",\n)\n', 'f(\n    """2""",\n)\n'),
-    "a string with the other quote": ("""x = "'" + '# 1'\n""", """x = "'" + '# 2'\n"""),
-}
-
-
-@pytest.mark.parametrize("what", [*IDLE, *BUSY])
-def test_what_does_nothing_changes_no_name(what: str, copy: Path) -> None:
+@pytest.mark.parametrize(("text", "same"), [('"""One."""\n\nx = 1\n', True), ("x = 2\n", False)])
+def test_what_does_nothing_changes_no_name(text: str, same: bool, copy: Path) -> None:
     path, found = copy / "algorithms" / "qprsgd" / "ring.py", []
-    for text in (IDLE | BUSY)[what]:
-        path.write_bytes(text.encode())
+    for each in ("x = 1\n", text):
+        path.write_text(each)
         found.append(named(QUANTIZED))
-    assert (found[0] == found[1]) == (what in IDLE)
+    assert (found[0] == found[1]) == same
 
 
-def test_no_statement_of_the_project_is_taken_for_a_comment() -> None:
-    for path in (path for name in keys.PROJECT for path in (ROOT / name).rglob("*.py")):
-        source = path.read_bytes()
-        assert ast.dump(ast.parse(keys._drop(keys.COMMENT, source))) == ast.dump(ast.parse(source)), path
+def test_all_that_is_remembered_of_sources_can_be_forgotten() -> None:
+    named(QUANTIZED)
+    keys.forget()
+    caches = [value for value in vars(keys).values() if hasattr(value, "cache_info")]
+    assert len(caches) > 5
+    assert not any(cache.cache_info().currsize for cache in caches)
 
 
 def test_a_change_of_the_harness_changes_no_name(copy: Path) -> None:
     grid = [cheapest for _, cheapest in kinds()]
-    before = [named(experiment) for experiment in grid]
+    before = all_named(grid)
     for path in [*copy.glob("reproductions/harness/**/*.py"), *copy.glob("reproductions/report/**/*.py")]:
         change(path)
-    assert [named(experiment) for experiment in grid] == before
+    assert all_named(grid) == before
 
 
 def test_a_result_of_the_harness_that_changed_is_said_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,6 +213,7 @@ def test_what_is_installed_is_named_by_its_version(mine: Package, tmp_path: Path
 # ----------------------------------------------------------------------------------------------------------- guard
 
 
+@functools.cache
 def kinds() -> list[tuple[frozenset[str], Experiment]]:
     """Return the cheapest experiment of every kind in all grids: kinds differ in the modules that their values name."""
     found: dict[frozenset[str], Experiment] = {}
@@ -239,12 +223,15 @@ def kinds() -> list[tuple[frozenset[str], Experiment]]:
     return list(found.items())
 
 
-def everything() -> Iterator[Experiment]:
+@functools.cache
+def everything() -> list[Experiment]:
+    found: list[Experiment] = []
     for path in sorted(Path(reproductions.__path__[0]).rglob("test_*.py")):
         module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
         if hasattr(module, "experiments"):
             grid = module.experiments(Settings())
-            yield from (each for group in grid.values() for each in group) if isinstance(grid, dict) else grid
+            found += (each for group in grid.values() for each in group) if isinstance(grid, dict) else grid
+    return found
 
 
 def placed(*placements: Placement) -> list[tuple[frozenset[str], Experiment]]:
