@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from algorithms.streams import stream
-from reproductions.paper import Run, Runs, Settings
+from reproductions.paper import Runs, Settings
 from reproductions.rps.colocation import test_figure6, test_figure7
 from reproductions.rps.colocation.experiment import Colocation
 from reproductions.rps.colocation.simulation import Messages, Outcome
 from reproductions.rps.colocation.traffic import Learning
-from tests.reproductions.lab import decided, simulate
+from tests.reproductions.lab import decided, simulate, swapped
 
 SETTINGS = Settings(seeds=4)  # of which the grids make their fewest
 Change = Callable[[Colocation], Colocation]
@@ -69,14 +69,14 @@ TARGETS = {
 }
 
 
+def small(e: Colocation) -> Colocation:
+    """Return an experiment with a small model, whose rounds are short."""
+    return changed(e, "learning", parameters=300_000)
+
+
 def short(experiments: Grid, change: Change) -> Runs[Colocation]:
-    """Return runs of a small model, whose rounds are short, in systems that are changed in some way."""
-    return Runs({label: [_short(e, change) for e in group] for label, group in experiments.items()})
-
-
-def _short(experiment: Colocation, change: Change) -> Run[Colocation]:
-    (made,) = simulate([change(changed(experiment, "learning", parameters=300_000))])
-    return Run(experiment, made.frame, made.provenance)
+    """Return short runs in systems that are changed in some way."""
+    return swapped(experiments, lambda e: change(small(e)))
 
 
 @pytest.mark.parametrize("change", [right, *WRONG])
@@ -100,6 +100,7 @@ def test_a_round_without_its_second_phase_is_not_that_of_the_ledger(monkeypatch:
     whole = Learning.round_bytes
     monkeypatch.setattr(Learning, "round_bytes", lambda self, n: whole(self, n) // 2)
     label, group = next(iter(test_figure6.experiments(SETTINGS).items()))
-    runs = short({label: group[:1]}, right)
+    (made,) = simulate([small(group[0])])
+    runs = Runs({label: [replace(made, experiment=group[0])]})
     load = decided(test_figure6.test_load_of_learning, "rps-sec7-ml-load", runs=runs)
     assert load.verdict == "deviates"
