@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +22,7 @@ pytestmark = needed
 
 PAPERS = [paper.name for paper in load_papers() if paper.claims]
 DESKTOP, SCREENS = (1366, 768), 12
+WIDTHS = (390, DESKTOP[0])
 TREND = {"trend", "trend-excluded", "consistent"}
 
 
@@ -87,76 +90,87 @@ def test_the_numbers_of_the_summary_are_those_of_this_checkout(browser: Browser,
     assert browser.run(TOTAL) == [sum(column) for column in zip(*shown.values(), strict=True)]
 
 
+FOUND = f"""
+const of = (selector) => [...document.querySelectorAll(selector)];
+return {{
+  height: document.documentElement.scrollHeight,
+  width: document.documentElement.scrollWidth,
+  wider: (() => {{{WIDER}}})(),
+  total: document.querySelector('.total')?.getBoundingClientRect().bottom,
+  empty: [...document.images].filter((e) => !(e.naturalWidth > 0)).map((e) => e.alt),
+  cards: of('.card').map((e) => e.id),
+  bare: of('section.part').filter((e) => !e.querySelector('img')).map((e) => e.id.replace('section-', ''))
+    .filter((id) => /^(figure|table)/.test(id)),
+  small: of('[data-plot] img').filter((e) => e.checkVisibility())
+    .filter((e) => e.getBoundingClientRect().width < e.naturalWidth / 2).map((e) => e.alt),
+  forest: of('.forest img').map((e) => [e.getBoundingClientRect().right, e.clientWidth / e.naturalWidth]),
+}};
+"""
+Look = Callable[[str, int], Any]
+
+
+@pytest.fixture(scope="module")
+def seen() -> dict[tuple[str, int], Any]:
+    return {}
+
+
+@pytest.fixture
+def look(browser: Browser, kept: Path, seen: dict[tuple[str, int], Any]) -> Look:
+    """Return what tells what is found on a page in a window of some width: each is opened once."""
+
+    def found(page: str, width: int) -> Any:
+        if (page, width) not in seen:
+            browser.look(width)
+            browser.open(kept / f"{page}.html")
+            if page in PAPERS:  # the overview keeps some of its pictures hidden
+                browser.run("return Promise.all([...document.images].map((e) => e.decode()))")
+            seen[page, width] = browser.run(FOUND)
+        return seen[page, width]
+
+    return found
+
+
 @pytest.mark.parametrize("paper", PAPERS)
-def test_a_paper_is_read_in_twelve_screens(browser: Browser, kept: Path, paper: str) -> None:
-    browser.look(DESKTOP[0])
-    browser.open(kept / f"{paper}.html")
-    assert browser.run("return document.documentElement.scrollHeight") <= SCREENS * DESKTOP[1]
+def test_a_paper_is_read_in_twelve_screens(look: Look, paper: str) -> None:
+    assert look(paper, DESKTOP[0])["height"] <= SCREENS * DESKTOP[1]
 
 
 @pytest.mark.parametrize("page", ["index", *PAPERS])
-@pytest.mark.parametrize("width", [390, DESKTOP[0]])
-def test_nothing_of_this_checkout_overflows(browser: Browser, kept: Path, page: str, width: int) -> None:
-    browser.look(width)
-    browser.open(kept / f"{page}.html")
-    assert browser.run("return document.documentElement.scrollWidth") == width
-    assert browser.run(WIDER) == []
+@pytest.mark.parametrize("width", WIDTHS)
+def test_nothing_of_this_checkout_overflows(look: Look, page: str, width: int) -> None:
+    found = look(page, width)
+    assert (found["width"], found["wider"]) == (width, [])
 
 
-def test_the_summary_with_its_totals_is_on_the_first_screen(browser: Browser, kept: Path) -> None:
-    browser.look(DESKTOP[0])
-    browser.open(kept / "index.html")
-    assert browser.run("return document.querySelector('.total').getBoundingClientRect().bottom") < DESKTOP[1]
+def test_the_summary_with_its_totals_is_on_the_first_screen(look: Look) -> None:
+    assert look("index", DESKTOP[0])["total"] < DESKTOP[1]
 
 
 @pytest.mark.parametrize("paper", PAPERS)
-def test_pictures_are_there_and_their_forest_has_every_verdict(browser: Browser, kept: Path, paper: str) -> None:
-    browser.open(kept / f"{paper}.html")
-    browser.run("return Promise.all([...document.images].map((e) => e.decode()))")
-    assert browser.run("return [...document.images].every((e) => e.naturalWidth > 0)")
-    cards = {
-        card["id"] for card in browser.run("return [...document.querySelectorAll('.card')].map((e) => ({id: e.id}))")
-    }
+def test_pictures_are_there_and_their_forest_has_every_verdict(look: Look, kept: Path, paper: str) -> None:
+    found = look(paper, DESKTOP[0])
+    assert found["empty"] == []
     marks = re.findall(r"<g><title>([\w.-]+): [^<]+</title><rect", (kept / "figures" / f"{paper}.svg").read_text())
-    assert sorted(marks) == sorted(cards)
+    assert sorted(marks) == sorted(set(found["cards"]))
 
 
 TABULATED = {"coopsgd": {"table-1"}}  # names of algorithms and their parameters, without a number
 
 
 @pytest.mark.parametrize("paper", PAPERS)
-def test_every_figure_has_a_picture(browser: Browser, kept: Path, paper: str) -> None:
+def test_every_figure_has_a_picture(look: Look, paper: str) -> None:
     if not list((ROOT / "results" / "baseline" / "smoke" / paper).glob("*.svg")):
         pytest.skip("the figures of a whole smoke session are not kept yet: reproductions keep RESULTS")
-    browser.open(kept / f"{paper}.html")
-    bare = browser.run(
-        "return [...document.querySelectorAll('section.part')].filter((e) => !e.querySelector('img'))"
-        ".map((e) => e.id.replace('section-', '')).filter((id) => /^(figure|table)/.test(id))"
-    )
-    assert set(bare) == TABULATED.get(paper, set())
+    assert set(look(paper, DESKTOP[0])["bare"]) == TABULATED.get(paper, set())
 
 
 @pytest.mark.parametrize("paper", PAPERS)
-def test_no_picture_is_a_thumbnail(browser: Browser, kept: Path, paper: str) -> None:
-    for width in (390, DESKTOP[0]):
-        browser.look(width)
-        browser.open(kept / f"{paper}.html")
-        browser.run("return Promise.all([...document.images].map((e) => e.decode()))")
-        small = browser.run(
-            "return [...document.querySelectorAll('[data-plot] img')].filter((e) => e.checkVisibility())"
-            ".filter((e) => e.getBoundingClientRect().width < e.naturalWidth / 2).map((e) => e.alt)"
-        )
-        assert small == []
+def test_no_picture_is_a_thumbnail(look: Look, paper: str) -> None:
+    assert [look(paper, width)["small"] for width in WIDTHS] == [[], []]
 
 
 @pytest.mark.parametrize("paper", PAPERS)
-def test_the_axis_of_the_forest_is_inside_of_a_phone(browser: Browser, kept: Path, paper: str) -> None:
-    browser.look(390)
-    browser.open(kept / f"{paper}.html")
-    browser.run("return document.querySelector('.forest img').decode()")
-    shown = browser.run(
-        "const e = document.querySelector('.forest img');"
-        "return [e.getBoundingClientRect().right, e.clientWidth / e.naturalWidth]"
-    )
-    assert shown[0] <= 390
-    assert shown[1] > 0.9
+def test_the_axis_of_the_forest_is_inside_of_a_phone(look: Look, paper: str) -> None:
+    right, shown = look(paper, WIDTHS[0])["forest"][0]
+    assert right <= WIDTHS[0]
+    assert shown > 0.9
