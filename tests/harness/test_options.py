@@ -53,7 +53,7 @@ def test_a_bad_option_ends_the_session_at_once(session: Session) -> None:
     result = session.run(str(session.paper), "--ranks", "0")
     assert result.returncode == 4
     assert result.stderr.strip() == "ERROR: --ranks is '0', but must be a whole number of at least 1"
-    result = session.run(str(session.paper), "--scale", "huge")
+    result = session.run_here(str(session.paper), "--scale", "huge")
     assert result.returncode == 4
     assert result.stderr.strip() == "ERROR: --scale is 'huge', but must be one of smoke, small, paper"
 
@@ -76,23 +76,23 @@ def test_cuda_without_a_device_is_refused(session: Session) -> None:
 
     if torch.cuda.is_available():
         pytest.skip("there is a CUDA device here")
-    result = session.run("--collect-only", str(session.paper), "--device", "cuda")
+    result = session.run_here("--collect-only", str(session.paper), "--device", "cuda")
     assert result.returncode == 4
     assert "torch finds no CUDA device here" in result.stderr
 
 
 def test_tf32_needs_a_gpu(session: Session) -> None:
-    result = session.run("--collect-only", str(session.paper), "--precision", "tf32")
+    result = session.run_here("--collect-only", str(session.paper), "--precision", "tf32")
     assert result.returncode == 4
     assert "--precision tf32 needs a GPU" in result.stderr
 
 
 def test_options_come_from_the_environment_and_the_command_line_goes_first(session: Session) -> None:
     listing = ["--collect-only", str(session.paper)]
-    assert "seeds 7" in session.run(*listing, REPRO_SEEDS="7").stdout
-    assert "seeds 4" in session.run(*listing, "--seeds", "4", REPRO_SEEDS="7").stdout
-    assert "ranks automatic" in session.run(*listing, "--ranks", "auto", REPRO_RANKS="2").stdout
-    assert "REPRO_SCALE is 'huge'" in session.run(*listing, REPRO_SCALE="huge").stderr
+    assert "seeds 7" in session.run_here(*listing, REPRO_SEEDS="7").stdout
+    assert "seeds 4" in session.run_here(*listing, "--seeds", "4", REPRO_SEEDS="7").stdout
+    assert "ranks automatic" in session.run_here(*listing, "--ranks", "auto", REPRO_RANKS="2").stdout
+    assert "REPRO_SCALE is 'huge'" in session.run_here(*listing, REPRO_SCALE="huge").stderr
 
 
 def test_options_come_from_the_ini_file(session: Session) -> None:
@@ -113,8 +113,8 @@ def test_a_number_of_seeds_that_is_given_is_taken(session: Session) -> None:
         "def test_seeds(runs):\n    assert runs\n",
         claims="",
     )
-    assert "test_toy: 5 runs" in session.run("--collect-only", "--seeds", "5").stdout
-    assert "test_toy: 5 runs" in session.run("--collect-only", "--seeds", "auto").stdout
+    assert "test_toy: 5 runs" in session.run_here("--collect-only", "--seeds", "5").stdout
+    assert "test_toy: 5 runs" in session.run_here("--collect-only", "--seeds", "auto").stdout
 
 
 @pytest.mark.parametrize(

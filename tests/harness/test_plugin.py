@@ -1,4 +1,3 @@
-import json
 import signal
 import subprocess
 import time
@@ -7,84 +6,6 @@ import pytest
 
 from reproductions.harness.turns import TURN
 from tests.harness.toy_session import SLOW, Session
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Session, str]:
-    """Return a finished session over the whole toy paper and what it printed."""
-    session = Session(tmp_path_factory.mktemp("toy"))
-    result = session.run(str(session.paper), "--verdicts", str(session.folder / "verdicts.json"))
-    assert result.returncode == 1, result.stdout + result.stderr
-    return session, result.stdout
-
-
-# ------------------------------------------------------------------------------------------------------- verdicts
-
-
-@pytest.mark.parametrize(
-    ("claim", "verdict", "reason"),
-    [
-        ("toy-number", "reproduced", "mean in [0.9, 1.1]"),
-        ("toy-order", "trend", "mean in"),
-        ("toy-deviates", "deviates", "mean in [1.9, 2.1]"),
-        ("toy-known", "deviates", "known: the toy is lighter than the paper says"),
-        ("toy-erratum", "erratum", "as printed"),
-        ("toy-missing", "not run", "needs a bigger toy"),
-        ("toy-few", "inconclusive", "at least 3 are needed"),
-        ("toy-broken", "crashed", "RuntimeError: the toy broke"),
-        ("toy-vanished", "crashed", "recorded no 'accuracy', only loss"),
-        ("toy-undecided", "crashed", "without deciding the claim"),
-    ],
-)
-def test_every_verdict_is_recorded_with_its_reason(
-    finished: tuple[Session, str], claim: str, verdict: str, reason: str
-) -> None:
-    row = finished[0].verdicts()[claim]
-    assert row["verdict"] == verdict
-    assert reason in str(row["reason"])
-
-
-def test_outcomes_of_pytest_follow_the_verdicts(finished: tuple[Session, str]) -> None:
-    output = finished[1]
-    for name in ("toy-deviates", "toy-outdated", "toy-broken", "toy-vanished", "toy-undecided"):
-        assert f"[{name}]" in output.split("short test summary info")[1], name
-    assert "5 failed, 4 passed, 2 skipped, 1 xfailed" in output
-
-
-def test_the_table_and_the_file_come_from_the_same_records(finished: tuple[Session, str]) -> None:
-    session, output = finished
-    document = json.loads((session.folder / "verdicts.json").read_text())
-    assert document["schema"] == 2
-    assert {"commit", "python", "versions", "argv", "cpu"} <= document["provenance"].keys()
-    row = next(row for row in document["claims"] if row["id"] == "toy-number")
-    assert row["found"] == "1.002"
-    assert row["seeds"] == 5
-    assert row["ranks"] == 2
-    low, high = row["interval"]
-    assert low < 1.002 < high
-    table = output.split("reproduced against reported")[1]
-    assert all(row["id"] in table for row in document["claims"])
-    assert "1.002 [1, 1]" in table
-
-
-def test_a_launch_that_fails_is_shown_by_what_its_ranks_said(finished: tuple[Session, str]) -> None:
-    assert "RuntimeError: the toy broke" in finished[1]
-    assert "subprocess.Popen(" not in finished[1]
-
-
-def test_collection_says_what_will_run(finished: tuple[Session, str]) -> None:
-    assert "toy/test_toy: 5 runs, 5 to make, about" in finished[1]
-
-
-def test_a_finished_paper_is_not_run_again_unless_asked_to(finished: tuple[Session, str]) -> None:
-    session, _ = finished
-    before = len(session.executed())
-    only = [f"{session.paper}/test_toy.py::test_number"]
-    assert "5 runs, 0 to make" in session.run(*only).stdout
-    assert len(session.executed()) == before
-    session.run(*only, "--rerun")
-    assert len(session.executed()) == before + 5
-
 
 # ------------------------------------------------------------------------------------------- claims without tests
 
@@ -98,7 +19,7 @@ def test_a_test_that_names_an_unknown_claim_is_an_error(session: Session) -> Non
 
 def test_a_claim_without_a_test_is_an_error(session: Session) -> None:
     session.write_test(SLOW, claims="toy-number toy-few")
-    result = session.run()
+    result = session.run_here()
     assert result.returncode == 4
     assert "no test decides these claims" in result.stderr
     assert "toy-few" in result.stderr
@@ -116,7 +37,7 @@ def test_a_claim_without_a_test_is_an_error(session: Session) -> None:
 def test_a_damaged_claims_file_is_an_error(session: Session, edit: tuple[str, str], message: str) -> None:
     path = session.paper / "claims.yaml"
     path.write_text(path.read_text().replace(*edit))
-    result = session.run()
+    result = session.run_here()
     assert result.returncode == 4
     assert message in result.stderr
 
@@ -231,12 +152,14 @@ def test_runs_that_do_not_fit_fail_with_a_sentence_and_their_claim_is_not_run(se
         "    return {}\n"
         "@pytest.fixture(autouse=True, scope='module')\n"
         "def refused():\n"
-        "    Runner.run = refuse\n"
+        "    with pytest.MonkeyPatch.context() as patch:\n"
+        "        patch.setattr(Runner, 'run', refuse)\n"
+        "        yield\n"
         "@decides('toy-number')\n"
         "def test_number(claim, runs):\n"
         "    pass\n"
     )
-    done = session.run()
+    done = session.run_here()
     assert done.returncode == 1
     assert "it needs 2 GiB, where 1 GiB are free: use --streams 1" in done.stdout
     assert "\na line that stays\n" in done.stdout

@@ -1,7 +1,6 @@
-"""What tools and readers see of a claim: properties in a JUnit file, reasons of skips, defaults in the help."""
+"""What tools and readers see of a claim: reasons of skips, defaults in the help."""
 
 import re
-import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
@@ -43,20 +42,9 @@ def session(tmp_path: Path) -> Session:
     return Session(tmp_path / "session")
 
 
-def test_a_junit_file_has_verdict_reported_found_and_interval(session: Session) -> None:
-    path = session.folder / "junit.xml"
-    session.run(str(session.paper), f"--junitxml={path}")
-    cases = {case.get("name"): case for case in ET.parse(path).iter("testcase")}
-    properties = {p.get("name"): p.get("value") for p in cases["test_number[toy-number]"].iter("property")}
-    kept = session.verdicts()["toy-number"]
-    assert properties.pop("interval") == "[{:.6g}, {:.6g}]".format(*kept["interval"])  # type: ignore[misc]
-    expected = {"claim": "toy-number", "scale": "smoke", "reported": "1.0"}
-    assert properties == expected | {name: kept[name] for name in ("verdict", "found")}
-
-
 def test_the_reason_of_a_skip_names_the_claim_once(session: Session) -> None:
     session.write_test(SKIPS)
-    printed = session.run("-rs", str(session.paper)).stdout
+    printed = session.run_here("-rs", str(session.paper)).stdout
     assert re.findall(r"SKIPPED.*", printed) == [next(line for line in printed.splitlines() if "SKIPPED" in line)]
     assert "toy-number: needs a bigger toy" in printed
     assert session.verdicts()["toy-number"]["reason"] == "needs a bigger toy"
@@ -64,7 +52,7 @@ def test_the_reason_of_a_skip_names_the_claim_once(session: Session) -> None:
 
 def test_without_data_each_skip_names_its_claim_and_no_class(session: Session) -> None:
     session.write_test(MISSING, claims="toy-number toy-order")
-    printed = session.run("-rs", str(session.paper)).stdout
+    printed = session.run_here("-rs", str(session.paper)).stdout
     reasons = re.findall(r"SKIPPED \[1\] \S+:\d+: (.*)", printed)
     why = "the toys were not found"
     assert reasons == [f"toy-number: {why}", f"toy-order: {why}", why]
@@ -72,7 +60,7 @@ def test_without_data_each_skip_names_its_claim_and_no_class(session: Session) -
 
 
 def test_every_option_says_its_default(session: Session) -> None:
-    text = " ".join(session.run("--help").stdout.split())
+    text = " ".join(session.run_here("--help").stdout.split())
     for option in (*OPTIONS, *FLAGS):
         assert f"(default: {option.default})" in text.split(f"--{option.name}", 1)[1].split(" --", 1)[0], option.name
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import shutil
@@ -9,12 +11,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 TOY = Path(__file__).with_name("toy_paper")
 
 
 class Session:
-    """A pytest session on a copy of the toy paper, in a process of its own."""
+    """A pytest session on a copy of the toy paper, in a process of its own unless it is said to be here."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -38,6 +42,27 @@ class Session:
             self.command(*arguments), cwd=self.folder, env=self.environment(**environment),
             capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
+
+    def run_here(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run as `run` does, in this process, which has loaded everything already: for sessions that start no ranks."""
+        command = self.command(*(arguments or (str(self.paper),)))[3:]
+        out, err = io.StringIO(), io.StringIO()
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            for name in os.environ.keys() - self.environment().keys():
+                patch.delenv(name)
+            for name, value in self.environment(**environment).items():
+                patch.setenv(name, value)
+            patch.chdir(self.folder)
+            patch.setattr(sys, "path", [*sys.path])
+            code = int(pytest.main(command))
+        for name, module in list(sys.modules.items()):
+            if str(getattr(module, "__file__", None)).startswith(str(self.folder)):
+                del sys.modules[name]  # another session has a module of this name as well
+        return subprocess.CompletedProcess(command, code, out.getvalue(), err.getvalue())
 
     def executed(self) -> list[str]:
         path = self.folder / "executed"

@@ -6,13 +6,7 @@ import pytest
 
 from reproductions.__main__ import main
 from reproductions.report.records import add, from_results, read
-from tests.harness.toy_session import Session
 from tests.report.lab import measured, night, write_results
-
-
-@pytest.fixture
-def session(tmp_path):
-    return Session(tmp_path)
 
 
 @pytest.fixture
@@ -39,18 +33,6 @@ def test_adding_a_results_folder_twice_changes_nothing(tmp_path, history, capsys
 def test_a_kept_verdict_of_an_earlier_session_knows_nothing_of_the_later_working_tree(tmp_path):
     results = write_results(tmp_path, [night(0), night(1, claim="other")])
     assert [record.clean for record in from_results(results)] == [None, True]
-
-
-def test_verdicts_of_real_sessions_have_numbers(session: Session, history):
-    session.run(str(session.paper))
-    found = {record.claim: record for record in from_results(session.results)}
-    number = found["toy-number"]
-    assert number.estimate == pytest.approx(1.002)
-    assert (number.low, number.high) == pytest.approx((1.00004, 1.00396), abs=1e-5)
-    assert (number.confidence, number.df, number.seeds) == (0.95, 4, 5)
-    assert found["toy-missing"].estimate is None
-    assert add(found.values(), history) == len(found)
-    assert sorted(read(history), key=str) == sorted(found.values(), key=str)
 
 
 def test_what_diverged_has_no_number(tmp_path, history):

@@ -13,7 +13,7 @@ from reproductions.report.pages import BEGIN, END
 from reproductions.report.papers import Paper, load_papers
 from reproductions.report.results import Evidence, read_folder
 from reproductions.report.summary import ANYWHERE, OWN, lines, sentence, summarize
-from tests.harness.toy_session import TOY, Session
+from tests.harness.toy_session import TOY
 from tests.report.generated import verdicts, write_papers, write_results, write_verdicts
 
 WIDTHS = [max(5, len(name)) for name in (*ANYWHERE, *OWN)]
@@ -121,15 +121,6 @@ def test_readme_site_and_table_agree(papers: Path, tmp_path: Path, capsys: pytes
 
 def lines_of(papers: Path, results: Path) -> list[str]:
     return lines(summarize(merge([read_folder(results)], load_papers(papers))))
-
-
-def test_a_session_ends_with_the_summary_that_the_table_has(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    session = Session(tmp_path / "session")
-    printed = session.run(str(session.paper)).stdout
-    (row,) = re.findall(r"^toy ((?: +\d+){8})$", printed, re.MULTILINE)
-    assert main(["table", str(session.results), "--papers", str(session.folder)]) == 0
-    assert f"toy {row}\n" in capsys.readouterr().out
-    assert "\nrps " not in printed  # nothing of it is in this folder
 
 
 def test_without_rows_there_is_no_table() -> None:

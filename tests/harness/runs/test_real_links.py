@@ -191,13 +191,13 @@ def test_without_the_means_the_option_is_refused_in_one_sentence(session: Sessio
 @needs_hosts
 def test_the_option_excludes_a_launcher(session: Session) -> None:
     launcher = "env mpiexec -n {ranks}"
-    result = session.run("--collect-only", str(session.paper), "--network", "real", "--launcher", launcher)
+    result = session.run_here("--collect-only", str(session.paper), "--network", "real", "--launcher", launcher)
     assert result.returncode == 4
     assert "--network real starts the ranks on hosts of its own: leave out --launcher" in result.stderr
 
 
 def test_a_folder_without_mpich_is_named(session: Session) -> None:
-    result = session.run("--collect-only", str(session.paper), "--mpich", str(session.paper))
+    result = session.run_here("--collect-only", str(session.paper), "--mpich", str(session.paper))
     assert result.returncode == 4
     assert "that is no environment with an MPICH: it lacks one of bin/mpiexec, lib/libmpi.so.12" in result.stderr
 
