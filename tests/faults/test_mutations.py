@@ -35,8 +35,12 @@ from tests.harness.toy_session import TOY
 from tests.report.generated import write_papers, write_results
 
 pytestmark = pytest.mark.fault  # each counts its own
-MANY = 1000
-SEEDS = [pytest.param(0, id="quick"), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 10))]
+QUICK, MANY, PARTS = 200, 1000, 10  # mutations on every change, those of a part, and how many parts a night has
+LATER = [range(QUICK, MANY), *(range(part * MANY, (part + 1) * MANY) for part in range(1, PARTS))]
+SEEDS = [
+    pytest.param(range(QUICK), id="quick"),
+    *(pytest.param(seeds, marks=pytest.mark.slow, id=f"from-{seeds.start}") for seeds in LATER),
+]
 ODD = (None, 1, 1.5, True, datetime.date(2026, 1, 1), ("a", 1))  # keys that YAML has and JSON has not
 
 Write = Callable[[Any], str]
@@ -44,10 +48,12 @@ Use = Callable[[Path], str | None]
 """Reads a document; returns the sentence that refuses it, None if it is accepted; checks what it accepts."""
 
 
-def try_many(count: Count, path: Path, document: Any, write: Write, use: Use, start: int, many: int = MANY) -> None:
-    """Refuse in one sentence or rightly accept so many mutations of a document; name the first that is neither."""
+def try_many(
+    count: Count, path: Path, document: Any, write: Write, use: Use, seeds: range, name: str | None = None
+) -> None:
+    """Refuse in one sentence or rightly accept mutations of a document; name the first that is neither."""
     content, failures = write(document).encode(), []
-    for seed in range(start * many, (start + 1) * many):
+    for seed in seeds:
         if seed % 2:
             path.write_bytes(mutations.of_bytes(content, seed))
         else:
@@ -58,7 +64,7 @@ def try_many(count: Count, path: Path, document: Any, write: Write, use: Use, st
             assert sentence is None or (sentence and "\n" not in sentence and len(sentence) < 1000)
         except (Exception, pytest.fail.Exception) as error:
             failures.append(f"mutation {seed}: {error!r} for {path.read_bytes()[:3000]!r}")
-    count(path.name if many == MANY else f"reports of {path.name}", many, many - len(failures), *failures[:1])
+    count(name or path.name, len(seeds), len(seeds) - len(failures), *failures[:1])
 
 
 def to_yaml(document: Any) -> str:
@@ -105,9 +111,9 @@ def assert_claim(name: str, claim: Claim) -> None:
     assert families.sizes([claim])[name] >= 1
 
 
-@pytest.mark.parametrize("start", SEEDS)
-def test_claims(tmp_path: Path, count: Count, start: int) -> None:
-    try_many(count, tmp_path / "claims.yaml", CLAIM, to_yaml, use_claims, start)
+@pytest.mark.parametrize("seeds", SEEDS)
+def test_claims(tmp_path: Path, count: Count, seeds: range) -> None:
+    try_many(count, tmp_path / "claims.yaml", CLAIM, to_yaml, use_claims, seeds)
 
 
 # --------------------------------------------------------------------------------------------------- verdicts.json
@@ -152,21 +158,23 @@ def assert_row(row: dict[str, Any], sessions: dict[str, Any]) -> None:
     assert row.keys() == {*(field.name for field in fields(Verdict)), "session"}
 
 
-@pytest.mark.parametrize("start", SEEDS)
-def test_verdicts(tmp_path: Path, count: Count, start: int) -> None:
-    try_many(count, tmp_path / "verdicts.json", verdicts_document(), to_json, use_verdicts, start)
+@pytest.mark.parametrize("seeds", SEEDS)
+def test_verdicts(tmp_path: Path, count: Count, seeds: range) -> None:
+    try_many(count, tmp_path / "verdicts.json", verdicts_document(), to_json, use_verdicts, seeds)
 
 
-@pytest.mark.parametrize("start", SEEDS)
+@pytest.mark.parametrize(
+    "part", [pytest.param(part, marks=[pytest.mark.slow] if part else []) for part in range(PARTS)]
+)
 def test_reports_of_damaged_verdicts(
-    tmp_path: Path, count: Count, start: int, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, count: Count, part: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     papers = write_papers(tmp_path / "papers", papers=1)
     results = write_results(tmp_path / "results", papers, plots=1)
     path = results / "smoke" / "verdicts.json"
     tables = ["--csv", str(tmp_path / "t.csv"), "--latex", str(tmp_path / "t.tex")]
     commands = [["table", str(results), *tables], ["site", str(results), "--to", str(tmp_path / "site")]]
-    chance = random.Random(start)
+    chance = random.Random(part)
 
     def use(path: Path) -> str | None:
         code = main([*chance.choice(commands), "--papers", str(papers)])
@@ -175,7 +183,8 @@ def test_reports_of_damaged_verdicts(
         assert {each.name for each in tmp_path.iterdir()} <= {"papers", "results", "site", "t.csv", "t.tex"}
         return printed.err.strip() if code else None
 
-    try_many(count, path, json.loads(path.read_text()), to_json, use, start, 60)
+    document, seeds = json.loads(path.read_text()), range(60 * part, 60 * (part + 1))
+    try_many(count, path, document, to_json, use, seeds, f"reports of {path.name}")
 
 
 # --------------------------------------------------------------------------------------------- runs and checkpoints
@@ -183,8 +192,8 @@ def test_reports_of_damaged_verdicts(
 FRAME = pd.DataFrame({"step": [1, 2], "metric": ["loss", "loss"], "value": [1.0, 0.5]})
 
 
-@pytest.mark.parametrize("start", SEEDS)
-def test_runs(tmp_path: Path, count: Count, start: int) -> None:
+@pytest.mark.parametrize("seeds", SEEDS)
+def test_runs(tmp_path: Path, count: Count, seeds: range) -> None:
     store, stated = RunStore(tmp_path), provenance() | {"ranks": 2, "seconds": 1.5, "workload": "digits"}
     store.save("a", FRAME, stated)
     path = tmp_path / "a" / "run.json"
@@ -200,18 +209,18 @@ def test_runs(tmp_path: Path, count: Count, start: int) -> None:
         assert json.dumps(run.provenance, sort_keys=True) == json.dumps(stated, sort_keys=True)
         return None
 
-    try_many(count, path, json.loads(path.read_text()), to_json, use, start)
+    try_many(count, path, json.loads(path.read_text()), to_json, use, seeds)
     store.save("a", FRAME, stated)
     content, path = (tmp_path / "a" / "frame.parquet").read_bytes(), tmp_path / "a" / "frame.parquet"
-    survived = 0
-    for seed in range(100):
+    survived, few = 0, range(seeds.start // 10, seeds.stop // 10)
+    for seed in few:
         path.write_bytes(changed := mutations.of_bytes(content, seed))
         survived += (use(path.with_name("run.json")) is not None) == (changed != content)
-    count("frame.parquet", 100, survived)
+    count("frame.parquet", len(few), survived)
 
 
-@pytest.mark.parametrize("start", SEEDS)
-def test_checkpoints(tmp_path: Path, count: Count, start: int) -> None:
+@pytest.mark.parametrize("seeds", SEEDS)
+def test_checkpoints(tmp_path: Path, count: Count, seeds: range) -> None:
     folder = tmp_path / "a.checkpoint"
     folder.mkdir()
     document = {"schema": 1, "run": folder.name, "step": 1, "of": 2, "files": {"workers-0.pt": "0" * 64}}
@@ -224,25 +233,25 @@ def test_checkpoints(tmp_path: Path, count: Count, start: int) -> None:
             checkpoints.Checkpoints(folder).load(range(1), {"x": torch.zeros(1, 2)})
         return " ".join(str(caught.value).split())
 
-    try_many(count, folder / "latest.json", document, to_json, use, start)
+    try_many(count, folder / "latest.json", document, to_json, use, seeds)
 
 
-@pytest.mark.parametrize("start", SEEDS)
-def test_what_was_made_again(tmp_path: Path, count: Count, start: int) -> None:
+@pytest.mark.parametrize("seeds", SEEDS)
+def test_what_was_made_again(tmp_path: Path, count: Count, seeds: range) -> None:
     def use(path: Path) -> str | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             assert all(isinstance(name, str) for name in _names(path))
         return None
 
-    try_many(count, tmp_path / RERUN, ["a" * 24, "b" * 24], to_json, use, start)
+    try_many(count, tmp_path / RERUN, ["a" * 24, "b" * 24], to_json, use, seeds)
 
 
 # ------------------------------------------------------------------------------------------ pilots.yaml, papers.yaml
 
 
-@pytest.mark.parametrize("start", SEEDS)
-def test_pilots(tmp_path: Path, count: Count, start: int) -> None:
+@pytest.mark.parametrize("seeds", SEEDS)
+def test_pilots(tmp_path: Path, count: Count, seeds: range) -> None:
     claims = load_claims(TOY / "claims.yaml").values()
     random_ones = [claim.model_copy(update={"resolution": 0.1}) for claim in claims]
     document = {claim.id: {"smoke": {"deviation": 0.5, "seeds": 8, "date": "2026-01-01"}} for claim in claims}
@@ -256,11 +265,11 @@ def test_pilots(tmp_path: Path, count: Count, start: int) -> None:
         assert plan is None or 3 <= plan.seeds <= 32
         return None
 
-    try_many(count, tmp_path / "pilots.yaml", document, to_yaml, use, start)
+    try_many(count, tmp_path / "pilots.yaml", document, to_yaml, use, seeds)
 
 
-@pytest.mark.parametrize("start", SEEDS)
-def test_papers(tmp_path: Path, count: Count, start: int) -> None:
+@pytest.mark.parametrize("seeds", SEEDS)
+def test_papers(tmp_path: Path, count: Count, seeds: range) -> None:
     def use(path: Path) -> str | None:
         try:
             found = load_papers(tmp_path)
@@ -270,4 +279,4 @@ def test_papers(tmp_path: Path, count: Count, start: int) -> None:
         return None
 
     document = {"rps": "Yu et al., “Distributed Learning”", "popsgd": "PopSGD"}
-    try_many(count, tmp_path / "papers.yaml", document, to_yaml, use, start)
+    try_many(count, tmp_path / "papers.yaml", document, to_yaml, use, seeds)
