@@ -40,7 +40,7 @@ from tests.algorithms.clustersgd.checks import (
     shares_a_value,
 )
 
-SCHEDULES = int(os.environ.get("REPRO_SCHEDULES", "1000"))
+SCHEDULES = int(os.environ.get("REPRO_SCHEDULES", "500"))
 NONE = Faults()
 Check = Callable[[Adversary, int], None]
 
