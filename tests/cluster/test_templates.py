@@ -32,7 +32,8 @@ def submit(system: BatchSystem, script: str, cwd: Path, arguments: list[str], **
         system.submit(cwd, "qsub", "-V", str(FOLDER / script), ARGUMENTS=shlex.join(arguments), **environment)
 
 
-@pytest.mark.parametrize("script", ["slurm.sh", pytest.param("pbs.sh", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("script", SUBMITTED)
 def test_a_session_that_stops_at_a_checkpoint_goes_on_in_the_next_job(tmp_path: Path, script: str) -> None:
     session, system = Session(tmp_path / "session"), BatchSystem(tmp_path / "system")
     session.write_test(HALTING)

@@ -112,7 +112,7 @@ def test_scratch_is_within_its_bound(name: str) -> None:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the peak of a process from /proc")
-@pytest.mark.parametrize("size", [("20", "16", "16"), ("8", "1", "512")])
+@pytest.mark.parametrize("size", [pytest.param(("20", "16", "16"), marks=pytest.mark.slow), ("8", "1", "512")])
 def test_plan_is_within_a_factor_of_the_measured_growth(size: tuple[str, ...]) -> None:
     """Depth of a ResNet, workers, batch. Measured: 1.1 to 1.5 times the plan, and 1.05 to 1.15 times.
 

@@ -39,6 +39,7 @@ def unpacked(out: Path) -> Path:
     return out / "unpacked"
 
 
+@pytest.mark.slow
 def test_a_plan_that_is_cut_off_goes_on_on_another_machine_to_the_same_bits(tmp_path: Path) -> None:
     toys = Toys(tmp_path / "toys", epochs=2)
     first = toys.run(tmp_path / "out", tmp_path / "work")

@@ -49,6 +49,7 @@ def test_survivors_of_algorithm_3_agree_and_the_scheduler_repeats_them(tmp_path:
     assert contracted(inputs, outputs.values(), 0.5)
 
 
+@pytest.mark.slow
 def test_large_messages_and_a_window_that_holds_one_array(tmp_path: Path) -> None:
     check(Job(ClusterAgreement(CLUSTERS, 0.9), d=5000, kills={2: Kill(50)}, capacity=1), tmp_path, {2})
 
@@ -72,7 +73,7 @@ def test_processes_killed_from_outside(tmp_path: Path) -> None:
     assert not killer.after
 
 
-@pytest.mark.parametrize("d", [3, 5000])
+@pytest.mark.parametrize("d", [pytest.param(3, marks=pytest.mark.slow), 5000])
 def test_nobody_waits_for_a_stopped_process_and_it_still_finds_what_was_written(d: int, tmp_path: Path) -> None:
     """The window holds one array, so its cluster mate overwrites hundreds that the stopped process has yet to read."""
     sgd = GeneralSGD(CLUSTERS, 30, 2, Constant(0.5), failures=1, contraction=0.9, output=30, failed_clusters=0)

@@ -20,9 +20,12 @@ FAULTS = {
     "raise in the thread": r"(?s)rank 2 of 3 raised.*in _update.*TypeError: 'NoneType' object is not callable",
     "die while other threads wait": r"3 ranks ended with code [1-9]",
 }
+LATER = ("raise in the thread", "die while other threads wait")
 
 
-@pytest.mark.parametrize("what", FAULTS)
+@pytest.mark.parametrize(
+    "what", [pytest.param(what, marks=pytest.mark.slow if what in LATER else []) for what in FAULTS]
+)
 def test_a_fault_ends_the_launch_with_its_traceback(what: str, tmp_path: Path) -> None:
     (tmp_path / "what").write_text(what)
     start = time.monotonic()

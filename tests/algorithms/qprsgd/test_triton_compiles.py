@@ -31,6 +31,7 @@ KERNELS = {
     "read Elias": ("elias", "_read", {"ADD": True, "SEGMENT": 8192, "GROUP": 32}),
 }
 WITHOUT_ROWS = ("write Elias", "explore", "connect")
+QUICK = ("sums of chunks", "write 12 bits", "read Elias")
 CASES = [(name, "fp32") for name in KERNELS] + [(name, "fp64") for name in KERNELS if name not in WITHOUT_ROWS]
 
 
@@ -48,7 +49,10 @@ def signature(kernel: Any, real: str, options: dict[str, Any]) -> dict[str, str]
     return {name: kinds.get(name, "i32") for name in kernel.arg_names}
 
 
-@pytest.mark.parametrize(("name", "real"), CASES)
+@pytest.mark.parametrize(
+    ("name", "real"),
+    [pytest.param(*case, marks=[] if case[1] == "fp32" and case[0] in QUICK else pytest.mark.slow) for case in CASES],
+)
 def test_a_kernel_becomes_machine_code_that_rounds_as_a_cpu(
     name: str, real: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

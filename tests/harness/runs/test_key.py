@@ -254,11 +254,11 @@ def test_every_module_that_a_run_loads_is_part_of_its_name(tmp_path: Path) -> No
         check(modules, json.loads(line))
 
 
-DEPLOYED = (Placement.HOST_EACH, Placement.HOST_WINDOWS, Placement.MORTAL)
-SLOW = [pytest.param(placement, marks=pytest.mark.slow) for placement in DEPLOYED]
+DEPLOYED = (Placement.RANK_EACH, Placement.HOST_EACH, Placement.HOST_WINDOWS, Placement.MORTAL)
 
 
-@pytest.mark.parametrize("placement", [Placement.RANK_EACH, *SLOW])
+@pytest.mark.slow
+@pytest.mark.parametrize("placement", DEPLOYED)
 def test_every_module_that_a_deployment_loads_is_part_of_its_name(placement: Placement, tmp_path: Path) -> None:
     if placement.hosts and (reason := real_links.unavailable()):
         pytest.skip(reason)
