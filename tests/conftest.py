@@ -1,22 +1,20 @@
 """What all tests need: one thread, signals that processes of theirs can receive, and the table of faults at the end."""
 
 import signal
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import torch
 
 from tests.faults import table
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _one_thread() -> Iterator[None]:
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
     """Compute as ranks do: sums of several threads differ in their last bits, and wait more."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    if torch := sys.modules.get("torch"):  # two seconds, which tests that do without are spared
+        torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session", autouse=True)

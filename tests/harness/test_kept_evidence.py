@@ -74,10 +74,9 @@ def test_a_session_that_is_killed_keeps_it(evidence: Kept, body: str) -> None:
     assert evidence.changed == ""
 
 
-@pytest.mark.parametrize("arguments", [(), ("--rerun",)])
-def test_a_launch_that_fails_keeps_it(evidence: Kept, arguments: tuple[str, ...]) -> None:
+def test_a_launch_that_fails_keeps_it(evidence: Kept) -> None:
     evidence.write(f"run([Toy({evidence.marks!r}, 1.0, 0, fault='raise')])")
-    assert evidence.run_apart(*arguments) == FAILED
+    assert evidence.run_apart() == FAILED
     assert evidence.changed == ""
 
 

@@ -54,11 +54,11 @@ def test_the_second_waits_in_one_sentence_and_both_decide(busy: Session) -> None
 def test_a_session_that_waits_ends_by_its_time_limit_and_by_ctrl_c(busy: Session) -> None:
     with (busy.results / "runs" / turns.TURN).open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        limited, interrupted = begin(busy, "--time-limit", "9s"), begin(busy)
+        limited, interrupted = begin(busy, "--time-limit", "2s"), begin(busy)
         until(interrupted, "is at work in")
         interrupted.send_signal(2)
         assert interrupted.wait(30) == 2
-        assert "the time limit of 9s was reached" in limited.communicate(timeout=60)[0]
+        assert "the time limit of 2s was reached" in limited.communicate(timeout=60)[0]
         assert limited.returncode == 1  # it added nothing
     assert not busy.executed()
     assert (busy.results / "runs" / turns.TURN).exists()
