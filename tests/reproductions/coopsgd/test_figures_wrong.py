@@ -103,21 +103,49 @@ def at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(floors, "FIRM", 1e9)
 
 
+FIGURE_3 = dict.fromkeys(("coopsgd-fig3-tau", "coopsgd-fig3-zeta"), test_figure3.test_the_floor_rises)
+FIGURE_4 = {
+    "coopsgd-fig4a-loss-order": test_figure4.test_best_alpha_has_a_lower_loss_than_the_empirical_choice,
+    "coopsgd-fig4b-discrepancy": test_figure4.test_best_alpha_has_the_least_discrepancy,
+    "coopsgd-fig4-divergence": test_figure4.test_beyond_the_limit_it_cannot_converge,
+}
+FIGURE_5 = {"coopsgd-fig5-loss": test_figure5.test_loss_is_below_that_of_a_large_period}
+FIGURE_7 = {
+    "coopsgd-fig7-tau100-highest-loss": test_figure7.test_the_largest_period_is_the_fastest_and_worst,
+    "coopsgd-fig7-360-epochs": test_figure7.test_its_floor_stays_above_after_three_times_the_epochs,
+    "coopsgd-fig7-small-lr": test_figure7.test_a_small_step_size_narrows_the_gap,
+}
+CONSENSUS = {"coopsgd-sec62-consensus": test_section62.test_an_auxiliary_variable_increases_consensus}
+LOSS = {"coopsgd-sec62-loss": test_section62.test_an_auxiliary_variable_lowers_the_floor}
+
+
+@pytest.mark.usefixtures("at_rest")
+@pytest.mark.parametrize(
+    ("figure", "tests"),
+    [
+        pytest.param(test_figure3, FIGURE_3, marks=pytest.mark.slow, id="3"),
+        pytest.param(test_figure4, FIGURE_4, id="4"),
+        pytest.param(test_figure5, FIGURE_5, id="5"),
+        pytest.param(test_figure7, FIGURE_7, marks=pytest.mark.slow, id="7"),
+        pytest.param(test_section62, CONSENSUS | LOSS, id="6.2"),
+    ],
+)
+def test_right_algorithms_are_green_on_as_few_and_short_runs(
+    figure: ModuleType, tests: dict[str, Callable[..., None]], settings: Settings
+) -> None:
+    assert verdicts(tests, runs_of(settings, figure, lambda algorithm: algorithm)) <= GREEN
+
+
 @pytest.mark.usefixtures("at_rest")
 def test_figure_3_needs_tau_and_zeta_to_matter(settings: Settings) -> None:
     for claim, change in (("coopsgd-fig3-tau", every_step), ("coopsgd-fig3-zeta", everybody)):
         runs = runs_of(settings, test_figure3, change)
-        assert not verdicts({claim: test_figure3.test_the_floor_rises}, runs) & GREEN
+        assert not verdicts({claim: FIGURE_3[claim]}, runs) & GREEN
 
 
 @pytest.mark.usefixtures("at_rest")
 def test_figure_4_needs_alpha_to_matter_and_to_diverge(settings: Settings) -> None:
-    tests = {
-        "coopsgd-fig4a-loss-order": test_figure4.test_best_alpha_has_a_lower_loss_than_the_empirical_choice,
-        "coopsgd-fig4b-discrepancy": test_figure4.test_best_alpha_has_the_least_discrepancy,
-        "coopsgd-fig4-divergence": test_figure4.test_beyond_the_limit_it_cannot_converge,
-    }
-    assert not verdicts(tests, runs_of(settings, test_figure4, same_alpha)) & GREEN
+    assert not verdicts(FIGURE_4, runs_of(settings, test_figure4, same_alpha)) & GREEN
 
 
 def test_a_limit_that_is_off_by_a_hundredth_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,26 +158,18 @@ def test_a_limit_that_is_off_by_a_hundredth_is_noticed(monkeypatch: pytest.Monke
 
 @pytest.mark.usefixtures("at_rest")
 def test_figure_5_needs_its_period(settings: Settings) -> None:
-    tests = {"coopsgd-fig5-loss": test_figure5.test_loss_is_below_that_of_a_large_period}
-    assert not verdicts(tests, runs_of(settings, test_figure5, every_step)) & GREEN
+    assert not verdicts(FIGURE_5, runs_of(settings, test_figure5, every_step)) & GREEN
 
 
 @pytest.mark.usefixtures("at_rest")
 def test_figure_7_needs_local_updates(settings: Settings) -> None:
-    tests = {
-        "coopsgd-fig7-tau100-highest-loss": test_figure7.test_the_largest_period_is_the_fastest_and_worst,
-        "coopsgd-fig7-360-epochs": test_figure7.test_its_floor_stays_above_after_three_times_the_epochs,
-        "coopsgd-fig7-small-lr": test_figure7.test_a_small_step_size_narrows_the_gap,
-    }
-    assert not verdicts(tests, runs_of(settings, test_figure7, every_step)) & GREEN
+    assert not verdicts(FIGURE_7, runs_of(settings, test_figure7, every_step)) & GREEN
 
 
 @pytest.mark.usefixtures("at_rest")
 def test_section_62_needs_an_auxiliary_variable_that_mixes_and_moves(settings: Settings) -> None:
-    consensus = {"coopsgd-sec62-consensus": test_section62.test_an_auxiliary_variable_increases_consensus}
-    assert not verdicts(consensus, runs_of(settings, test_section62, nobody)) & GREEN
-    loss = {"coopsgd-sec62-loss": test_section62.test_an_auxiliary_variable_lowers_the_floor}
-    assert not verdicts(loss, runs_of(settings, test_section62, pinned)) & GREEN
+    assert not verdicts(CONSENSUS, runs_of(settings, test_section62, nobody)) & GREEN
+    assert not verdicts(LOSS, runs_of(settings, test_section62, pinned)) & GREEN
 
 
 def test_the_middle_way_needs_averaging_to_be_rare(settings: Settings) -> None:
