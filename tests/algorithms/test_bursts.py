@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from algorithms.bursts import CHUNK, GilbertElliott
 from algorithms.network import IndependentDrops
@@ -48,7 +49,10 @@ def test_what_a_worker_keeps_is_never_lost() -> None:
 
 def test_a_world_takes_it_as_a_network() -> None:
     world = World(None, 4, GilbertElliott(0.5, seed=1))
-    assert world.network.delivered(0, "phase", 4).shape == (4, 4)
+    arrives = world.network.delivered(0, "phase", 4)
+    inbox = world.alltoall([torch.zeros(4, 1)] * 4, 0, "phase")
+    assert [[inbox[j][i] is not None for j in range(4)] for i in range(4)] == arrives.tolist()
+    assert not arrives.all()
 
 
 def test_draws_are_those_of_independent_losses_while_links_are_bad() -> None:

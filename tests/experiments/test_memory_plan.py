@@ -178,13 +178,14 @@ def test_a_context_without_free_memory_makes_no_plan(monkeypatch: pytest.MonkeyP
 def test_a_plan_is_noted_and_networks_are_analysed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     task, calls = Digits("mlp").load(), []
     monkeypatch.setattr(type(task), "specimen", _counted(type(task).specimen, calls))
+    monkeypatch.setattr(FreeMemory, "peak_since", lambda self, before: 12345)
     for workers in (2, 3):
         context = Context(free_memory=FreeMemory("cpu", GIB, ranks=2))
         with planned(context, "analysed once", task, 8, workers):
             pass
         assert context.notes["memory"]["free"] == GIB // 2
         assert context.notes["memory"]["replicas"] > 0
-        assert context.notes["memory"]["measured"] is None or context.notes["memory"]["measured"] >= 0
+        assert context.notes["memory"]["measured"] == 12345
     assert calls == [task.evaluation_batch, 8]
 
 

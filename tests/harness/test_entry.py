@@ -90,10 +90,17 @@ def test_papers_of_an_installed_package_are_found_by_its_name(repository: Path) 
     assert not list(entry._package("reproductions.rps").glob("results"))  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("name", ["nowhere", "nowhere.at.all", "", ".", "reproductions.rps.no"])
-def test_what_is_no_package_has_no_claims(name: str) -> None:
-    package = entry._package(name)
-    assert package in (None, ROOT / "reproductions" / "rps")
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [
+        *((name, None) for name in ("nowhere", "nowhere.at.all", "", ".")),
+        ("reproductions.rps.no", "rps"),
+        ("reproductions.rps.test_lemmas6_8", "rps"),
+        ("reproductions.rps", "rps"),
+    ],
+)
+def test_a_module_lies_in_its_package_and_what_is_neither_nowhere(name: str, folder: str | None) -> None:
+    assert entry._package(name) == (folder and ROOT / "reproductions" / folder)
 
 
 def test_folders_of_data_are_not_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

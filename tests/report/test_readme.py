@@ -3,7 +3,6 @@
 import math
 import re
 import shlex
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -106,4 +105,3 @@ def test_every_page_of_the_documentation_is_linked() -> None:
 
 def test_what_is_not_decided_is_said_before_the_commands() -> None:
     assert README.index("**Not decided yet.**") < README.index("## Two commands")
-    assert Path(ROOT / "CITATION.cff").exists()
