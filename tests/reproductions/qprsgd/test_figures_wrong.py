@@ -120,6 +120,21 @@ def none_holds(tests: dict[str, Callable[..., None]], settings: Settings, runs: 
     assert set(verdicts.values()) <= {"deviates", "inconclusive"}, verdicts
 
 
+def test_right_methods_hold_on_as_few_and_short_runs(settings: Settings) -> None:
+    tests: dict[str, Callable[..., None]] = {
+        "qprsgd-fig3c-3x": test_figure3_methods.test_convergence_is_over_three_times_as_fast,
+        "qprsgd-fig3d-vs-qsgd": test_figure3_methods.test_communication_is_half_of_qsgds,
+        "qprsgd-table2-rar-5mbps-time": test_table2.test_times_to_a_loss,
+        "qprsgd-fig3h-vs-qsgd": test_figure3_methods.test_communication_is_half_of_qsgds,
+        "qprsgd-comm-qpr-less-qsgd": test_figure3_methods.test_bytes_to_a_loss_are_ordered,
+        "qprsgd-fig3c-overlap-pr": test_figure3_methods.test_quantization_changes_no_curve,
+        "qprsgd-fig3g-overlap-pr": test_figure3_methods.test_quantization_changes_no_curve,
+    }
+    runs = runs_of(settings, test_figure3_methods, lambda algorithm: algorithm)
+    verdicts = {claim: decided(test, claim, settings=settings, runs=runs).verdict for claim, test in tests.items()}
+    assert set(verdicts.values()) <= {"trend", "trend-excluded", "consistent"}, verdicts
+
+
 def test_the_effect_of_k_needs_local_updates(settings: Settings) -> None:
     tests = {
         "qprsgd-fig3a-K-rar": test_figure3_k_m.test_larger_periods_converge_faster,
