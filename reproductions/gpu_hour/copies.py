@@ -16,7 +16,7 @@ import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import chain
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from reproductions.gpu_hour import state as states
@@ -78,18 +78,27 @@ def restore(copy: Path, work: Path, state: HourState) -> None:
     Raises
     ------
     ReportError
-        If a volume is missing or damaged; then nothing is changed.
+        If a volume is missing or damaged, or holds what is no plain file inside of it; then nothing is changed.
     """
     packed = b"".join(_volume(copy / name, digest) for name, digest in state.volumes.items())
     draft, results = work / ".draft", work / RESULTS
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-        archive.extractall(draft, filter="data")
+        _unpack(archive, draft)
     (work / states.FILE).unlink(missing_ok=True)
     shutil.rmtree(results, ignore_errors=True)
     draft.rename(results)
     states.write(work, state)
+
+
+def _unpack(archive: tarfile.TarFile, folder: Path) -> None:
+    for member in archive.getmembers():
+        path = PurePosixPath(member.name)
+        if not member.isfile() or path.is_absolute() or ".." in path.parts:
+            raise ReportError(f"{member.name!r} in the copy is no plain file inside of it: nothing is unpacked")
+    archive.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.2, of Debian 12, has none
+    archive.extractall(folder)
 
 
 def _volume(path: Path, digest: str) -> bytes:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -174,3 +176,24 @@ def test_a_damaged_checkpoint_is_not_copied(tmp_path: Path) -> None:
     next(tmp_path.rglob("*.pt")).write_bytes(b"?")
     assert contents(tmp_path / "run.checkpoint") == {}
     assert contents(tmp_path / "nothing") == {}
+
+
+@pytest.mark.parametrize("old", [False, True])
+@pytest.mark.parametrize("name", ["../outside", "/tmp/outside", "link"])
+def test_a_copy_that_would_write_elsewhere_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, old: bool
+) -> None:
+    hostile = io.BytesIO()
+    with tarfile.open(fileobj=hostile, mode="w:gz") as archive:
+        member = tarfile.TarInfo(name)
+        member.type, member.linkname = (tarfile.SYMTYPE, "/tmp") if name == "link" else (tarfile.REGTYPE, "")
+        archive.addfile(member)
+    if old:
+        monkeypatch.delattr(tarfile, "data_filter", raising=False)  # Python before 3.11.4
+    advance(tmp_path / "work", 1)
+    now = HourState(settings=SETTINGS)
+    monkeypatch.setattr(copies, "_packed", lambda *_: (hostile.getvalue(), []))
+    save(tmp_path / "work", tmp_path / "out", now, MIB)
+    with pytest.raises(ReportError, match=r"in the copy is no plain file inside of it"):
+        restore(tmp_path / "out", tmp_path / "work", state.read(tmp_path / "out") or now)
+    assert (tmp_path / "work" / "results" / "smoke" / "verdicts.json").exists()
