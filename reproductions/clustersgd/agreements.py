@@ -173,7 +173,7 @@ def worst_clustered(rule: Rule, n: int = 5) -> float:
 
 
 def worst_shared(rule: Rule) -> float:
-    """Return the same of algorithm 4 in a cluster of five, in which process 2 collects while the others still write.
+    """Return diam(x_2)/diam(x_1) of algorithm 4 in a cluster of five: process 2 collects while the others still write.
 
     MidExtremes: 2 writes c and misses a' and b', which are written only now; 0, with a', collects {a', b', c}; a and b
     are written; 2 goes on and collects {c, a, b}. ApproachExtreme: 2 sees itself alone, 0 then sees everyone.

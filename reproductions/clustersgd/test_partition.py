@@ -35,7 +35,7 @@ from reproductions.paper import (
 
 TWO, ONE = WellSlope(2), WellSlope(1)
 TRIALS = 2000
-DELTA = 0.2  # of Theorem 5: how far apart an implementation may be; it speaks of p gamma^2/n^2 and less
+DELTA = 0.2  # of theorem 5, which needs p > delta n^2/gamma^2: any delta below 0.237 would do
 
 
 @decides("clustersgd-def1-split")

@@ -101,12 +101,15 @@ def summary(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
         values = part.pivot_table(index="seed", columns="contestant", values=measure, dropna=False, sort=False)
         failed = part.groupby("contestant", sort=False)["failed"].mean()
         finite = values[[who for who in values if np.isfinite(values[who]).all()]]
-        sending = finite.loc[:, finite.gt(0).any()].replace(0, MESSAGE)
-        silent = {who: 0.0 for who in finite if who not in sending}
+        sending = finite.loc[:, finite.gt(0).any()].replace(0, MESSAGE)  # only bytes can be 0
         logs = np.log(sending).mean().sort_values()
         rows += [
             {"condition": condition, "contestant": who, "mean": values[who].mean(), "failed": failed[who]}
-            | (_alike(silent[who]) if who in silent else _against(sending, who, str(next(iter(logs.index), ""))))
+            | (
+                _against(sending, who, str(logs.index[0]))
+                if who in sending
+                else _alike(0.0 if who in finite else np.inf)
+            )
             for who in [*logs.index, *(name for name in values if name not in sending)]
         ]
     return pd.DataFrame(rows)
@@ -119,8 +122,6 @@ def senders(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _against(values: pd.DataFrame, who: str, best: str) -> dict[str, object]:
     """Return the ratio of a contestant to the best, with its interval."""
-    if who not in values:
-        return _alike(np.inf)
     if who == best or values[who].equals(values[best]):
         return _alike(1.0)
     between = paired_difference(np.log(values[who].to_numpy()), np.log(values[best].to_numpy()))

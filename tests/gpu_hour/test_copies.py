@@ -179,14 +179,14 @@ def test_a_damaged_checkpoint_is_not_copied(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("old", [False, True])
-@pytest.mark.parametrize("name", ["../outside", "/tmp/outside", "link"])
+@pytest.mark.parametrize("name", ["../outside", "/outside", "link"])
 def test_a_copy_that_would_write_elsewhere_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, old: bool
 ) -> None:
     hostile = io.BytesIO()
     with tarfile.open(fileobj=hostile, mode="w:gz") as archive:
         member = tarfile.TarInfo(name)
-        member.type, member.linkname = (tarfile.SYMTYPE, "/tmp") if name == "link" else (tarfile.REGTYPE, "")
+        member.type, member.linkname = (tarfile.SYMTYPE, "..") if name == "link" else (tarfile.REGTYPE, "")
         archive.addfile(member)
     if old:
         monkeypatch.delattr(tarfile, "data_filter", raising=False)  # Python before 3.11.4
