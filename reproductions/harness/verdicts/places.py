@@ -6,7 +6,8 @@ import re
 
 _DIGITS = r"\d{1,4}(?!\d)"
 NUMBER = rf"{_DIGITS}(?:\.{_DIGITS})*"
-NUMBERS = rf"{NUMBER}(?:(?:, | and |/|-){NUMBER})*|(?:[IVX]+|[A-Z])(?:[.-](?:[A-Z](?:{_DIGITS})?|{_DIGITS}))*\b"
+_RANGE = rf"{NUMBER}(?:-{NUMBER})?"
+NUMBERS = rf"{_RANGE}(?:(?:, | and |/){_RANGE})*|(?:[IVX]+|[A-Z])(?:[.-](?:[A-Z](?:{_DIGITS})?|{_DIGITS}))*\b"
 WORDS = {  # how papers and claims files write each kind; what comes first names the section if a source has several
     "Figure": r"fig(?:ure)?s?",
     "Table": r"tab(?:le)?s?",

@@ -34,6 +34,8 @@ def claim(source: str) -> Claim:
         ("Table 99", "table99."),
         ("Lemmas 3-5.", "lemma3. lemma4. lemma5."),
         ("Lemmas 5-3", "lemma5."),
+        ("Lemmas 3-5.3-5", "lemma3."),
+        ("Figs. 1-2, 4-5 and 7", "figure1. figure2. figure4. figure5. figure7."),
         ("Sec 4.1-4.2", "section4. section4.1. section4.2. sectioniv. sectioniv.1. sectioniv.2."),
         ("Theorem 1 (...)", "theorem1."),
         ("Sec 3, (2.)", "section3. sectioniii."),
