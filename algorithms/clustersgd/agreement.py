@@ -95,6 +95,10 @@ class MidExtremes(Rule):
 
     def aggregate(self, values: Sequence[Vector], own: Vector) -> Vector:
         """See `Rule.aggregate`; `own` is of no account."""
+        if len(values) == 2:  # there is no choice
+            apart = values[1] - values[0]
+            _check_distances(np.array([apart @ apart]))
+            return midpoint(*values)
         a, b = divmod(int(np.argmax(squared_distances(values))), len(values))
         return midpoint(values[a], values[b])
 

@@ -38,10 +38,25 @@ class Row(NamedTuple):
 
 @dataclass
 class RaceLog:
-    """Rows of one run on a task."""
+    """Rows of one run on a task.
+
+    Parameters
+    ----------
+    task
+        Which losses are looked at.
+    most
+        Seconds by which a try has to be at the target on the validation samples, to stay there; None for any other run.
+
+    Attributes
+    ----------
+    over : bool
+        Whether a try was not there yet after so many seconds, or will never get there. It takes no more rows.
+    """
 
     task: RaceTask
+    most: float | None = None
     rows: list[Row] = field(default_factory=list)
+    over: bool = False
 
     def measure(self, models: Tensor) -> Seen:
         """Return what is seen of the models of those who are there, (k, d)."""
@@ -55,7 +70,11 @@ class RaceLog:
 
     def add(self, step: int, seconds: float, sent: float, seen: Seen) -> None:
         """Note a moment."""
+        if self.over:
+            return
         self.rows.append(Row(step, seconds, float(sent), seen))
+        if self.most is not None and (seconds > self.most or math.isinf(seconds)):
+            self.over = seen.validation_loss > self.task.target_of("validation_loss")
 
     def reached(self, what: str, loss: str = "loss", stays: bool = False) -> float:
         """Return the ``step``, ``seconds`` or bytes ``sent`` at which a loss is at the target; infinite if never.

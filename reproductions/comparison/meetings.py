@@ -32,6 +32,8 @@ class Meetings:
         How they meet, and the step size.
     condition, task, steps, seed
         Where, on what, how many gradients of a node on average, and the key of all draws.
+    most
+        See `RaceLog`; the run ends when it is over.
     """
 
     rule: Pairs
@@ -40,6 +42,7 @@ class Meetings:
     task: RaceTask
     steps: int
     seed: int
+    most: float | None = None
     made: int = 0
     meetings: int = 0
     log: RaceLog = field(init=False)
@@ -47,7 +50,7 @@ class Meetings:
     def __post_init__(self) -> None:
         n = self.condition.workers
         self.x: Tensor = self.task.start().repeat(n, 1)
-        self.log, self.clock = RaceLog(self.task), Clock([self.condition], n, self.steps, self.seed)
+        self.log, self.clock = RaceLog(self.task, self.most), Clock([self.condition], n, self.steps, self.seed)
         self.now, self.sent = self.clock.now[0], self.clock.sent[0]  # views
         self.samples = self.task.drawn(n, self.steps, self.seed, self.condition.sorted)
         self.own = np.zeros(n, dtype=np.int64)
@@ -60,7 +63,7 @@ class Meetings:
         """Let nodes meet until all together have made the gradients of the run."""
         n, looks = self.condition.workers, sorted(moments(self.steps, self.task.looks))
         wanted = self.steps * n
-        while self.made < wanted and np.isfinite(self.now).any():
+        while self.made < wanted and np.isfinite(self.now).any() and not self.log.over:
             i = int(np.argmin(self.now))
             moment = self.now[i]
             self._meet(i)

@@ -40,6 +40,8 @@ class Processes:
         Which algorithm, and the step size.
     condition, task, steps, seed
         Where, on what, T, and the key of all draws.
+    most
+        See `RaceLog`; the run ends when it is over.
     """
 
     rule: Waiting
@@ -48,17 +50,18 @@ class Processes:
     task: RaceTask
     steps: int
     seed: int
+    most: float | None = None
     log: RaceLog = field(init=False)
 
     def __post_init__(self) -> None:
         n = self.condition.workers
-        self.log, self.clock = RaceLog(self.task), Clock([self.condition], n, self.steps, self.seed)
+        self.log, self.clock = RaceLog(self.task, self.most), Clock([self.condition], n, self.steps, self.seed)
         self.now, self.sent = self.clock.now[0], self.clock.sent[0]  # views
         self.samples = self.task.drawn(n, self.steps, self.seed, self.condition.sorted)
         self.messages = 0
         self.out, self.busy = np.zeros(n), np.zeros(n)  # until when the link from and to a process is taken
-        looks = moments(self.steps, self.task.looks)
-        self.models: dict[int, dict[int, tuple[float, Vector, float]]] = {t: {} for t in looks}
+        self.models: dict[int, list[Vector]] = {t: [] for t in moments(self.steps, self.task.looks)}
+        self.sent_at = dict.fromkeys(self.models, 0.0)  # bytes that those who have got to a moment had sent by then
         self.events: list[tuple[float, int, Deliver]] = []
         start = self.task.start().numpy().astype(np.float64)
         sgd = self._algorithm(n)
@@ -68,13 +71,12 @@ class Processes:
 
     def run(self) -> RaceLog:
         """Let time choose the events until all are done, or those that are left wait for ever."""
-        while self.events or self.system.ready:
+        while (self.events or self.system.ready) and not self.log.over:
             ready = min(self.system.ready, key=lambda process: self.now[process], default=None)
             if ready is not None and (not self.events or self.now[ready] <= self.events[0][0]):
                 self._go_on(ready)
             else:
                 self._deliver(*heapq.heappop(self.events))
-        self._write()
         return self.log
 
     def _go_on(self, i: int) -> None:
@@ -121,9 +123,8 @@ class Processes:
             except StopIteration as stop:
                 output: Vector = stop.value
                 return output
-            if isinstance(effect, Computed) and len(effect.tag) == 1 and effect.tag[0] in self.models:
-                seen = self.now[i], effect.value, self.sent[i]
-                self.models[effect.tag[0]][i] = seen
+            if isinstance(effect, Computed) and len(effect.tag) == 1:
+                self._look(i, effect.tag[0], effect.value)
             result = yield effect
 
     def _send(self, messages: Sequence[Deliver]) -> None:
@@ -155,12 +156,13 @@ class Processes:
             probability = self.condition.bursts(self.seed).probability(step, self.condition.workers)[sender, receiver]
         return int(stream(self.seed, "comparison/again", sender, self.messages).geometric(1 - probability))
 
-    def _write(self) -> None:
-        """Look at the models of the N processes that got to each moment first, which is when a user has an answer."""
-        wanted = self._wanted()
-        for t in sorted(self.models):
-            seen = sorted(self.models[t].values(), key=lambda each: each[0])[:wanted]
-            if len(seen) == wanted:
-                times, models, sent = zip(*seen, strict=True)
-                rows = torch.from_numpy(np.array(models)).float()
-                self.log.add(t, float(times[-1]), sum(sent) / wanted, self.log.measure(rows))
+    def _look(self, i: int, t: int, model: Vector) -> None:
+        """Note a moment when N processes have got there, which is when a user has an answer."""
+        wanted, there = self._wanted(), self.models.get(t)
+        if there is None or len(there) == wanted:
+            return
+        there.append(model)
+        self.sent_at[t] += self.sent[i]
+        if len(there) == wanted:
+            rows = torch.from_numpy(np.array(there)).float()
+            self.log.add(t, float(self.now[i]), self.sent_at[t] / wanted, self.log.measure(rows))

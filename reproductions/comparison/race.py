@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -12,8 +11,7 @@ from algorithms.algorithm import Algorithm
 from reproductions.comparison import contestants, tuning
 from reproductions.comparison.conditions import NetworkCondition
 from reproductions.comparison.contestants import Contestant
-from reproductions.comparison.log import Row
-from reproductions.comparison.rounds import shared
+from reproductions.comparison.log import RaceLog, Row
 from reproductions.comparison.tasks import RaceTask
 from reproductions.harness.runs.context import Context
 from reproductions.harness.runs.experiment import Experiment, Placement
@@ -28,7 +26,8 @@ class Race(Experiment):
     (modelled) and ``sent_bytes`` (a worker). At step 0: ``seconds_to_target``, ``bytes_to_target`` and
     ``steps_to_target``, infinite if it is never reached, and ``chosen_lr`` and ``chosen_<knob>``.
     At step k = 1, 2, ...: the k-th try of the tuning, ``try_lr``, ``try_<knob>``, ``try_seconds`` to the target on the
-    validation samples and ``try_validation_loss`` at the end.
+    validation samples, ``try_validation_loss`` at the end, and ``try_given_up``, which is 1 if it was ended after these
+    seconds, see `tuning`.
 
     Parameters
     ----------
@@ -71,7 +70,7 @@ class Race(Experiment):
 
     @property
     def samples(self) -> int:
-        """Samples whose gradients it computes; those of the tries count with the first seed."""
+        """Samples whose gradients it computes at most; those of the tries count, in full, with the first seed."""
         if not self.task.large or not self._first:
             return 0
         return self.steps * self.workers * self.task.batch * (1 + (2 * self.trials if self.seed == 0 else 0))
@@ -87,9 +86,7 @@ class Race(Experiment):
     @property
     def _first(self) -> bool:
         """Whether no condition before this one has the same run."""
-        who = self._who
-        made = who.make(self.workers, {name: values[0] for name, values in who.knobs.items()})
-        same = shared(made, self.condition, self.alike) if isinstance(made, Algorithm) else [self.condition]
+        same = self._together
         return next(each for each in self.alike if each in same) == self.condition
 
     @property
@@ -101,19 +98,27 @@ class Race(Experiment):
     def _who(self) -> Contestant:
         return contestants.own(self.contestant, self.own) if self.own else contestants.contestant(self.contestant)
 
+    @property
+    def _together(self) -> tuple[NetworkCondition, ...]:
+        return tuning.sharing(self._who, self.condition, self.alike)
+
     def execute(self, context: Context) -> None:
         """Tune, run, log."""
-        who = self._who
+        who, together = self._who, self._together
         with self.task.ready(context) as task:
-            choice, tried = _tuned(who, self.condition, self.alike, task, self.steps, self.trials)
-            log = tuning.run(who, choice, self.condition, self.alike, task, self.steps, self.seed)
+            choice, tried = _tuned(who, together, task, self.steps, self.trials)[self.condition]
+            log = _run(who, choice, together, task, self.steps, self.seed)[together.index(self.condition)]
         reached = {
             f"{name}_to_target": log.reached(what)
             for name, what in (("seconds", "seconds"), ("bytes", "sent"), ("steps", "step"))
         }
         context.log(0, reached | _named("chosen", choice))
         for k, trial in enumerate(tried, start=1):
-            seen = {"try_seconds": trial.seconds, "try_validation_loss": trial.validation_loss}
+            seen = {
+                "try_seconds": trial.seconds,
+                "try_validation_loss": trial.validation_loss,
+                "try_given_up": float(trial.given_up),
+            }
             context.log(k, _named("try", trial.choice) | seen)
         for row in log.rows:
             context.log(row.step, _metrics(row))
@@ -129,12 +134,20 @@ def _metrics(row: Row) -> dict[str, float]:
 
 @functools.lru_cache(maxsize=4096)
 def _tuned(
+    who: Contestant, together: tuple[NetworkCondition, ...], task: RaceTask, steps: int, trials: int
+) -> dict[NetworkCondition, tuple[tuning.Choice, list[tuning.Trial]]]:
+    """Return what was chosen where; all seeds of a contestant in these conditions share it."""
+    return tuning.tuned(who, together, task, steps, trials)
+
+
+@functools.lru_cache(maxsize=256)
+def _run(
     who: Contestant,
-    condition: NetworkCondition,
-    alike: tuple[NetworkCondition, ...],
+    choice: tuning.Choice,
+    together: tuple[NetworkCondition, ...],
     task: RaceTask,
     steps: int,
-    trials: int,
-) -> tuple[tuning.Choice, Sequence[tuning.Trial]]:
-    """Return what was chosen; all seeds of a contestant in a condition share it."""
-    return tuning.tuned(who, condition, alike, task, steps, trials)
+    seed: int,
+) -> list[RaceLog]:
+    """Return a run in all conditions that share it, which those who chose the same have in common."""
+    return tuning.run(who, choice, together, task, steps, seed)

@@ -103,6 +103,7 @@ def race(
     steps: int,
     seed: int,
     background: bool = False,
+    most: Sequence[float | None] = (),
 ) -> list[RaceLog]:
     """Return what one run shows under conditions in which the same messages arrive.
 
@@ -116,6 +117,8 @@ def race(
         On what, how many gradients of every worker, and the key of all draws.
     background
         See `Clock`.
+    most
+        Of each condition, see `RaceLog`; the run ends when it is over in all of them.
 
     Returns
     -------
@@ -129,7 +132,8 @@ def race(
     world, x = TimedWorld(workers, clock, charged(algorithm, len(start), nodes), seed), start.repeat(workers, 1)
     state, samples = algorithm.state(world, x), task.drawn(nodes, steps, seed, first.sorted)
     goes_on = tolerant(algorithm, nodes)
-    logs, looks = [RaceLog(task) for _ in conditions], moments(steps, task.looks)
+    logs = [RaceLog(task, each) for each in most or [None] * len(conditions)]
+    looks = moments(steps, task.looks)
     for t in range(steps):
         active = clock.present()[0, :nodes] if goes_on else np.ones(nodes, dtype=np.bool_)
         for worker in np.flatnonzero(active):
@@ -142,6 +146,8 @@ def race(
             seen = logs[0].measure(x[:nodes][torch.from_numpy(there)])
             for log, now, sent in zip(logs, clock.now, clock.sent, strict=True):
                 log.add(t + 1, float(now[:nodes][there].max()), sent.sum() / nodes, seen)
+            if all(log.over for log in logs):
+                break
     return logs
 
 

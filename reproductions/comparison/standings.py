@@ -56,7 +56,8 @@ def made(runs: Runs[Race]) -> pd.DataFrame:
     pandas.DataFrame
         One row a contestant and condition. Columns task, condition, contestant; runs, for each seed ``seed key
         seconds``, the first eight characters of the key and the modelled seconds to the target; tries, for each step
-        size and knobs the mean modelled seconds to the target on validation samples; chosen, which try it was, from 1.
+        size and knobs the mean modelled seconds to the target on validation samples, ``> 0.3`` where it was given up;
+        chosen, which try it was, from 1.
     """
     rows = []
     for group in runs.values():
@@ -78,7 +79,8 @@ def _tries(run: Run[Race]) -> tuple[list[str], int]:
     knobs = [name.removeprefix(CHOSEN) for name in map(str, wide) if name.startswith(CHOSEN)]
     tried = wide.loc[1 : run.experiment.trials]
     texts = [
-        ", ".join(f"{name} {row[f'try_{name}']:g}" for name in knobs) + f": {row['try_seconds']:.3g}"
+        ", ".join(f"{name} {row[f'try_{name}']:g}" for name in knobs)
+        + f": {'> ' * bool(row['try_given_up'])}{row['try_seconds']:.3g}"
         for _, row in tried.iterrows()
     ]
     alike = [all(row[f"try_{name}"] == wide.loc[0, f"{CHOSEN}{name}"] for name in knobs) for _, row in tried.iterrows()]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reproductions.comparison import race, test_digits, test_squares, tuning
+from reproductions.comparison import race, test_digits, test_squares
 from reproductions.comparison.clock import Clock
 from reproductions.comparison.recipes import digits, squares
 from reproductions.comparison.standings import MEASURES, standings
@@ -30,7 +30,7 @@ def nothing_remembered() -> Iterator[None]:
 
 
 def forget() -> None:
-    tuning._in_rounds.cache_clear()
+    race._run.cache_clear()
     race._tuned.cache_clear()
 
 

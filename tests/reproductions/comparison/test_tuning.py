@@ -9,13 +9,13 @@ import torch
 
 from algorithms.rps.averaging import ModelAveraging
 from reproductions.comparison import tuning
-from reproductions.comparison.conditions import IDEAL
+from reproductions.comparison.conditions import CONDITIONS, IDEAL, NetworkCondition
 from reproductions.comparison.contestants import CONTESTANTS, contestant, own
 from reproductions.comparison.log import RaceLog, Seen
 from reproductions.comparison.race import Race
 from reproductions.comparison.recipes import RECIPES
-from reproductions.comparison.tasks import DigitsTask, Part
-from reproductions.comparison.tuning import Choice, Trial, choices, tuned
+from reproductions.comparison.tasks import DigitsTask, Part, SquaresTask
+from reproductions.comparison.tuning import Choice, Trial, choices, run, tuned
 from tests.reproductions.lab import simulate
 
 WHERE, STEPS, TRIALS = replace(IDEAL, workers=4), 24, 4
@@ -31,11 +31,11 @@ class Spoiled(DigitsTask):
         return 10 - values if part == "test" else values
 
 
-Tuned = Callable[..., tuple[Choice, list[Trial]]]
+Tuned = Callable[..., dict[NetworkCondition, tuple[Choice, list[Trial]]]]
 
 
 def depends_on_the_test_part(tune: Tuned) -> bool:
-    found = [tune(WHO, WHERE, (WHERE,), task, STEPS, TRIALS)[0] for task in (DigitsTask(), Spoiled())]
+    found = [tune(WHO, (WHERE,), task, STEPS, TRIALS)[WHERE][0] for task in (DigitsTask(), Spoiled())]
     return found[0] != found[1]
 
 
@@ -66,10 +66,49 @@ def test_all_knobs_are_tried() -> None:
 
 
 def test_the_best_of_the_tries_is_chosen() -> None:
-    choice, tried = tuned(WHO, WHERE, (WHERE,), DigitsTask(), STEPS, TRIALS)
+    choice, tried = tuned(WHO, (WHERE,), DigitsTask(), STEPS, TRIALS)[WHERE]
     assert [trial.choice for trial in tried] == choices(WHO, DigitsTask(), TRIALS)
     best = min(tried, key=lambda trial: (trial.seconds, trial.validation_loss))
     assert choice == best.choice
+
+
+SEVERAL = tuple(
+    replace(each, workers=4) for each in CONDITIONS if each.name in ("ideal", "20 Mbit/s", "a quarter crashes")
+)
+
+
+def whole_tries(who: str, condition: NetworkCondition, steps: int) -> list[Trial]:
+    """Return what the tries of a contestant find that are all run to their end, in one condition alone."""
+    tried = []
+    for choice in choices(contestant(who), SquaresTask(), TRIALS):
+        logs = [run(contestant(who), choice, (condition,), SquaresTask(), steps, seed)[0] for seed in tuning.TUNING]
+        seconds = np.mean([log.reached("seconds", "validation_loss", stays=True) for log in logs])
+        tried.append(Trial(choice, float(seconds), float(np.mean([tuning.end(log) for log in logs])), False))
+    return tried
+
+
+@pytest.mark.parametrize("who", ["synchronous SGD", "RPS", "PopSGD", "cluster SGD"])
+def test_giving_up_changes_no_choice(who: str) -> None:
+    given_up = 0
+    for condition in SEVERAL:
+        together = tuning.sharing(contestant(who), condition, SEVERAL)
+        choice, tried = tuned(contestant(who), together, SquaresTask(), 40, TRIALS)[condition]
+        whole = whole_tries(who, condition, 40)
+        best = min(whole, key=lambda trial: (trial.seconds, trial.validation_loss))
+        assert choice == best.choice
+        for early, late in zip(tried, whole, strict=True):
+            assert early.choice == late.choice
+            assert best.seconds <= early.seconds
+            assert early.seconds < late.seconds if early.given_up else early.seconds == late.seconds
+            given_up += early.given_up
+    assert given_up >= 3
+
+
+def test_a_try_that_is_given_up_saves_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[RaceLog] = []
+    monkeypatch.setattr(tuning, "run", lambda *arguments: made.extend(found := run(*arguments)) or found)
+    tuned(contestant("PopSGD"), (WHERE,), SquaresTask(), 40, TRIALS)
+    assert sum(log.rows[-1].step for log in made) < 0.7 * 40 * TRIALS * len(tuning.TUNING)
 
 
 def test_a_run_keeps_every_try_and_is_none_of_them() -> None:
@@ -79,7 +118,7 @@ def test_a_run_keeps_every_try_and_is_none_of_them() -> None:
     tries = run.series("try_lr")
     assert list(tries.index) == list(range(1, TRIALS + 1))
     assert run.series("chosen_lr")[0] in tries.to_numpy()
-    assert {"try_seconds", "try_validation_loss", "try_tau", "chosen_tau"} <= set(run.frame["metric"])
+    assert {"try_seconds", "try_validation_loss", "try_given_up", "try_tau", "chosen_tau"} <= set(run.frame["metric"])
 
 
 def _races() -> list[Race]:
