@@ -74,7 +74,7 @@ def brief(evidence: Evidence, claim: Claim) -> str:
         return f"nothing here can decide it: it would take {claim.needs}" if claim.needs else v.reason
     scale = "" if claim.scale == "any" and v.scale == SCALES[0] else f"scale {v.scale}"
     seeds = f"{v.seeds} seed{'s' * (v.seeds > 1)}" if v.seeds else ""
-    facts = (scale, v.basis, "" if v.workload == v.basis else evidence.data, seeds)
+    facts = (scale, v.basis, "" if v.workload == v.basis else evidence.data, v.samples or seeds)
     return f"{v.found_with_interval} ({', '.join(filter(None, facts))})".strip()
 
 

@@ -74,7 +74,7 @@ def _found(evidence: Evidence) -> str:
     facts = (
         f"scale {v.scale}",
         f"data {evidence.data}" if evidence.data else "",
-        f"{v.seeds} seeds" if v.seeds else "",
+        v.samples or (f"{v.seeds} seeds" if v.seeds else ""),
         f"commit {v.commit[:10]}" if v.commit else "",
         v.time[:10],
     )

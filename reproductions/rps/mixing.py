@@ -22,8 +22,7 @@ class MixingMatrices(Experiment):
     In every block, worker k starts from the unit vector e_k. What worker i holds after a round is then column i of
     that block's W. Logged for every round: ``alpha1`` = (tr W W^T - 1)/(n - 1) and ``alpha2`` = (tr W A_n W^T - 1)/
     (n - 1), whose expectations are the alpha_1 and alpha_2 of (5) and (6), averaged over the n blocks;
-    ``column_error`` = max |1^T W - 1^T|, ``row_error`` = max |W 1 - 1|, and ``owner``, the number (in lexicographic
-    order) of the permutation of owners.
+    ``column_error`` = max |1^T W - 1^T| and ``row_error`` = max |W 1 - 1|.
     """
 
     nodes: int

@@ -31,7 +31,8 @@ def test_accuracy_gap_is_below_one_point(claim: Decider, runs: Runs[Training]) -
     points = {arrival: 100 * np.array(runs.final("test_accuracy", arrival)) for arrival in (1.0, *COMPARED)}
     decisions = [less(points[1.0], points[a], margin=1.0, alpha=claim.alpha / len(COMPARED)) for a in COMPARED]
     gaps = " ".join(f"{np.mean(points[1.0] - points[a]):+.2f}" for a in COMPARED)
-    claim.decide(all_of(*decisions), gaps, runs.only(1.0, *COMPARED))
+    used = runs.only(1.0, *COMPARED)
+    claim.decide(all_of(*decisions, as_labelled(used)), gaps, used)
 
 
 def test_figure8(settings: Settings, runs: Runs[Training], figures: FigureFolder) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from reproductions.experiments.training import Training
-from reproductions.paper import Decider, FigureFolder, Runs, Settings, decides, increasing, less
+from reproductions.paper import Decider, Decision, FigureFolder, Runs, Settings, all_of, decides, increasing, less
+from reproductions.rps.delivered import as_labelled
 from reproductions.rps.plots import loss_and_accuracy
 from reproductions.rps.recipes import seeds_of
 
@@ -22,7 +23,8 @@ def experiments(settings: Settings) -> dict[int, list[Training]]:
 def test_training_loss_rises_with_nodes(claim: Decider, runs: Runs[Training]) -> None:
     losses = runs.final("train_loss")
     text = " ".join(f"{np.mean(losses[n]):.3f}" for n in NODES)
-    claim.decide(increasing([losses[n] for n in NODES], alpha=claim.alpha), text, runs)
+    rising = increasing([losses[n] for n in NODES], alpha=claim.alpha)
+    claim.decide(all_of(rising, _at_arrival(runs)), text, runs)
 
 
 @decides("rps-fig9-nodes-test-acc")
@@ -30,7 +32,13 @@ def test_accuracy_falls_with_nodes(claim: Decider, settings: Settings, runs: Run
     few, many = (100 * np.array(runs.final("test_accuracy", n)) for n in (NODES[0], NODES[-1]))
     gap = few - many
     decision = claim.within(gap) if settings.scale == "paper" else less(many, few, alpha=claim.alpha)
-    claim.decide(decision, f"{gap.mean():+.2f} points", runs.only(NODES[0], NODES[-1]))
+    used = runs.only(NODES[0], NODES[-1])
+    claim.decide(all_of(decision, _at_arrival(used)), f"{gap.mean():+.2f} points", used)
+
+
+def _at_arrival(runs: Runs[Training]) -> Decision:
+    """Decide that runs by number of nodes lost as many messages as the figure says."""
+    return as_labelled(Runs({(n, ARRIVAL): group for n, group in runs.items()}))
 
 
 def test_figure9(settings: Settings, runs: Runs[Training], figures: FigureFolder) -> None:

@@ -51,7 +51,7 @@ RATE = Setting(4, 0.2, lipschitz=1.0, sigma=1.2, zeta=1.2, gap=1.0)
 STILL = Setting(4, 0.1, lipschitz=1.0, sigma=1e-3, zeta=0.0, gap=4.0)  # next to no noise: the term in 1/T is left
 ALIKE = RATE._replace(zeta=0, gap=0.1)  # local minima that differ would move all coordinates of a block together
 FLOOR = Constant(0.1)
-# settings in which the leading term leads early: the exact slopes of these runs are -0.502 in T and -0.47 in n
+# settings in which the leading term leads early: the exact slopes of these runs are -0.501 in T and -0.47 in n
 LEADING, LEADING_STEPS = Setting(4, 0.2, lipschitz=1.0, sigma=4.0, zeta=0.0, gap=1.0), (256, 1024, 2048)
 WIDE, WIDE_NODES, WIDE_STEPS = LEADING._replace(p=0.1, gap=0.05), (8, 16, 32, 64), 512
 FEW = 3  # seeds of these runs, which are long and whose coordinates are many samples

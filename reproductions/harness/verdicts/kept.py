@@ -28,6 +28,7 @@ from reproductions.harness.verdicts.record import SCHEMA, Verdict
 Row = dict[str, Any]
 Name = tuple[str, str]  # of a claim and a scale
 Document = dict[str, Any]
+LATER = {"by_reading": {}, "samples": ""}  # fields of which older records do not know
 UNLOCKED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # of a file system that locks nothing
 NOTHING = ("not run", "crashed")  # from the least: a crash needs somebody to look
 STANDING = ("reproduced", "misprint", "trend", "trend-excluded", "consistent", "erratum")
@@ -177,8 +178,8 @@ def _check_rows(path: Path, document: Document) -> None:
         for row in rows:
             what = f"the record {brief(repr(row.get('id') if isinstance(row, dict) else row))}"
             stored = dict(row)
-            if "by_reading" not in stored:  # of which older records do not know
-                row["by_reading"] = stored["by_reading"] = {}
+            for name, unknown in LATER.items():
+                row[name] = stored[name] = stored.get(name, unknown)
             if stored.pop("session", None) not in sessions:
                 raise ValueError("no session made it")
             if missing := [field.name for field in fields(Verdict) if field.name not in stored]:

@@ -53,8 +53,9 @@ class Verdict:
         What was found, as a short text.
     by_reading
         What became of each reading of the statement, the one that decides first; none where it has one reading alone.
-    interval, estimate, confidence, df
-        The number behind it, and its interval at this confidence with these degrees of freedom.
+    interval, estimate, confidence, df, samples
+        The number behind it, and its interval at this confidence with these degrees of freedom from these samples, such
+        as ``"5 seeds"`` or ``"6 grid points"``.
     workload, seeds, ranks, hardware
         What it was found on.
     commit, time
@@ -76,6 +77,7 @@ class Verdict:
     estimate: float | None = None
     confidence: float | None = None
     df: float | None = None
+    samples: str = ""
     workload: str = "exact"
     seeds: Count = 0
     ranks: Count = 0

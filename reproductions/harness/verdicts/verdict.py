@@ -194,7 +194,8 @@ class Decider:
         row.basis = rules.basis_of(self.claim, (run.experiment.basis for run in used))
         if math.isfinite(interval.estimate):
             row.estimate, row.confidence, row.df = interval.estimate, interval.confidence, interval.df
-            row.interval = None if interval.low == interval.high else (interval.low, interval.high)
+            if interval.low != interval.high:
+                row.interval, row.samples = (interval.low, interval.high), f"{interval.n} {interval.of}"
         self.diverged = diverged(used)
         if used:
             row.workload = ", ".join(sorted({str(run.provenance.get("workload", "simulation")) for run in used}))

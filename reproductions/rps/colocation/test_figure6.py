@@ -107,14 +107,17 @@ def test_speed_up_at_10_percent_loss(claim: Decider, runs: Runs[Colocation]) -> 
     reached = _reached(_drawn(runs))
     rate = max(reached, key=lambda rate: float(reached[rate].mean()), default=0)
     interval = mean_interval(reached[rate], 1 - 0.05 / len(RATES)) if reached else _NEVER
-    more = within(interval, float(claim.claim.value), math.inf) if reached else _never()
+    more, less = (
+        within(interval, *ends) if reached else _never()
+        for ends in ((float(claim.claim.value), math.inf), (0, float(claim.claim.value)))
+    )
     # between our queues and smaller ones, with which 10 % are lost without priority already, it falls to 1
     lost = table(runs[SMALL_QUEUE])["learning_loss"]
     beyond = within(lost, LOSS, 1.0)
     text = (
         f"x{interval.estimate:.2f} at {rate} messages a second; {lost.mean():.0%} lost without priority, small queues"
     )
-    claim.decide_readings({"number": all_of(more, beyond), "at_least": more}, text, runs)
+    claim.decide_readings({"number": all_of(more, beyond), "at_least": more, "at_most": less}, text, runs)
 
 
 def _never() -> Decision:

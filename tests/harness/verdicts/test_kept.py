@@ -89,7 +89,8 @@ def test_records_from_before_a_field_was_added_are_read(tmp_path: Path) -> None:
     path = tmp_path / "verdicts.json"
     keep(path, [verdict("a")], HERE)
     document = json.loads(path.read_text())
-    del document["claims"][0]["by_reading"]
+    for name in ("by_reading", "samples"):
+        del document["claims"][0][name]
     path.write_text(json.dumps(document))
     keep(path, [verdict("b")], HERE)
     assert words(path) == {"a": "reproduced", "b": "reproduced"}
