@@ -2,8 +2,9 @@
 
 In algorithm 1 of the paper two nodes make a step each and average. Here a node computes its gradients, then meets a
 node drawn from all others. With ``symmetric`` both wait until both are ready, as in the paper; with ``one-sided``, as
-in the authors' code, the node that is ready reads the last model of the other, which does not notice. A lost message,
-or a node that is not there, makes a meeting fail: who came keeps the model that it has.
+in the authors' code, the node that is ready reads the last model of the other, which does not notice: its request and
+the model travel one after the other. A lost message, or a node that is not there, makes a meeting fail: who came keeps
+the model that it has.
 """
 
 from __future__ import annotations
@@ -64,9 +65,7 @@ class Meetings:
         n, looks = self.condition.workers, sorted(moments(self.steps, self.task.looks))
         wanted = self.steps * n
         while self.made < wanted and np.isfinite(self.now).any() and not self.log.over:
-            i = int(np.argmin(self.now))
-            moment = self.now[i]
-            self._meet(i)
+            moment = self._meet(int(np.argmin(self.now)))
             while looks and self.made >= looks[0] * n:
                 there = torch.from_numpy(np.isfinite(self.now))
                 self.log.add(looks.pop(0), moment, self.sent.sum() / n, self.log.measure(self.x[there]))
@@ -85,20 +84,22 @@ class Meetings:
             self.own[i] += 1
             self.made += 1
 
-    def _meet(self, i: int) -> None:
-        """Let a node that is ready meet another."""
+    def _meet(self, i: int) -> float:
+        """Let a node that is ready meet another; return when that is over."""
         self._descend(i)
         if self.rule.rule != "none":
             j = (i + 1 + int(self.partners[self.meetings % len(self.partners)])) % self.condition.workers
             lost = self.luck[self.meetings % len(self.luck)] < self._loss(i, j)
             self.meetings += 1
             if self.rule.rule == "one-sided":
-                self._read(i, j, bool(lost[0]))
+                self._read(i, j, asked=not lost[1], answered=not lost[0])
             elif self.now[j] <= self.now[i] + PATIENCE:
                 self._average(i, j, bool(lost.any()))
             else:
                 self.now[i] += PATIENCE  # in vain
+        moment = float(self.now[i])
         self._compute(i)
+        return moment
 
     def _average(self, i: int, j: int, lost: bool) -> None:
         """Let both wait for each other and average; if a message is lost, both know it after the timeout."""
@@ -110,15 +111,15 @@ class Meetings:
         self.now[i] = self.now[j] = done
         self._compute(j)
 
-    def _read(self, i: int, j: int, lost: bool) -> None:
-        """Let a node average with the last model of another one."""
-        there = bool(np.isfinite(self.now[j]))
-        if there:
-            self.now[i] += self._transfer(j)
-        if lost or not there:
-            self.now[i] += self.condition.timeout
-        else:
+    def _read(self, i: int, j: int, asked: bool, answered: bool) -> None:
+        """Let a node average with the last model of another one, if its request and the model arrive."""
+        sent = asked and bool(np.isfinite(self.now[j]))
+        if sent:
+            self.now[i] += self.condition.latency + self._transfer(j)
+        if sent and answered:
             self.x[i] = (self.x[i] + self.x[j]) / 2
+        else:
+            self.now[i] += self.condition.timeout
 
     def _transfer(self, sender: int) -> float:
         """Count a model that is sent; return how long that takes."""

@@ -26,8 +26,8 @@ class Race(Experiment):
     (modelled) and ``sent_bytes`` (a worker). At step 0: ``seconds_to_target``, ``bytes_to_target`` and
     ``steps_to_target``, infinite if it is never reached, and ``chosen_lr`` and ``chosen_<knob>``.
     At step k = 1, 2, ...: the k-th try of the tuning, ``try_lr``, ``try_<knob>``, ``try_seconds`` to the target on the
-    validation samples, ``try_validation_loss`` at the end, and ``try_given_up``, which is 1 if it was ended after these
-    seconds, see `tuning`.
+    validation samples, ``try_validation_loss``, and ``try_given_up``, which is 1 if it was ended before its two runs
+    were, so that its seconds are a lower bound; see `tuning.Trial`.
 
     Parameters
     ----------

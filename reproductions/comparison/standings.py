@@ -80,7 +80,7 @@ def _tries(run: Run[Race]) -> tuple[list[str], int]:
     tried = wide.loc[1 : run.experiment.trials]
     texts = [
         ", ".join(f"{name} {row[f'try_{name}']:g}" for name in knobs)
-        + f": {'> ' * bool(row['try_given_up'])}{row['try_seconds']:.3g}"
+        + f": {'> ' * bool(row['try_given_up'] and np.isfinite(row['try_seconds']))}{row['try_seconds']:.3g}"
         for _, row in tried.iterrows()
     ]
     alike = [all(row[f"try_{name}"] == wide.loc[0, f"{CHOSEN}{name}"] for name in knobs) for _, row in tried.iterrows()]

@@ -47,9 +47,10 @@ class Trial:
     seconds
         To the target on the validation samples, the mean of its runs; infinite if one fails.
     validation_loss
-        On them at the end.
+        On them at the end, or where it was given up.
     given_up
-        Whether it was ended when it could not be chosen any more: it would have taken more than these seconds.
+        Whether it was ended when it could not be chosen any more, within its first or second run: then the seconds are
+        a lower bound, in which a run that was not made counts as none.
     """
 
     choice: Choice
@@ -125,9 +126,9 @@ def _tried(
     return [
         Trial(
             choice,
-            seconds := _mean_seconds(mine),
+            _mean_seconds(mine),
             float(np.mean([end(log) for log in mine])),
-            math.isfinite(seconds) and (len(mine) < len(TUNING) or any(log.over for log in mine)),
+            len(mine) < len(TUNING) or any(log.over for log in mine),
         )
         for mine in logs
     ]

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from itertools import product
 from typing import TYPE_CHECKING
 
+import networkx as nx
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from algorithms.coopsgd.cooperative import CooperativeSGD
+from algorithms.topology import metropolis, zeta
 from reproductions.coopsgd import bounds, problems
 from reproductions.coopsgd.exact import Array, Parabola, floor
 from reproductions.coopsgd.problems import CIRCLED, Group, complete, descent
@@ -58,6 +60,23 @@ def test_figure2(claim: Decider, runs: Runs[Descent], figures: FigureFolder) -> 
     below = searched([2 * share for share in shares], "twice the measured network error at the circled settings")
     text = f"measured {min(shares):.2f} to {max(shares):.2f} of the bound at {len(shares)} settings"
     claim.decide(all_of(_follows(runs), below), text, runs=runs)
+
+
+@decides("coopsgd-sparser-zeta")
+def test_a_sparser_matrix_has_a_larger_zeta(claim: Decider) -> None:
+    connected = [graph for graph in nx.graph_atlas_g() if len(graph) > 2 and nx.is_connected(graph)]
+    found = pd.DataFrame(
+        [(len(graph), graph.number_of_edges(), zeta(metropolis(graph))) for graph in connected],
+        columns=["m", "edges", "zeta"],
+    )
+    falls = found.groupby(["m", "edges"])["zeta"].mean().groupby("m").diff().dropna()
+    pairs = found.merge(found, on="m").query("edges_x < edges_y")
+    larger = (pairs["zeta_x"] > pairs["zeta_y"]).to_numpy()
+    readings = {
+        "on average": exactly((falls < 0).to_numpy(), np.ones(len(falls), bool)),
+        "always": exactly(larger, np.ones(len(larger), bool)),
+    }
+    claim.decide_readings(readings, f"larger in {larger.mean():.0%} of {len(larger)} pairs of graphs")
 
 
 @decides("coopsgd-bound-monotone")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from algorithms.coopsgd.cooperative import CooperativeSGD, decentralized_periodic, generalized_elastic
@@ -29,6 +30,7 @@ class GraphCurve(NamedTuple):
     eta: float
 
 
+HIGHLY = 0.75  # of the disagreement without an auxiliary variable
 PLAIN = {graph: GraphCurve(graph, 0, 1.0) for graph in GRAPHS}
 WITH = {graph: GraphCurve(graph, 1, EQUAL_ETA) for graph in GRAPHS}
 FASTER = GraphCurve("lazy ring", 1, EQUAL_EFFECTIVE)
@@ -48,7 +50,8 @@ def _member(each: GraphCurve) -> CooperativeSGD:
 @decides("coopsgd-sec62-consensus")
 def test_an_auxiliary_variable_increases_consensus(claim: Decider, runs: Runs[Training]) -> None:
     apart = {each: floors(runs[each], "consensus") for each in (*PLAIN.values(), *WITH.values())}
-    lower = [less(apart[WITH[graph]], apart[PLAIN[graph]], alpha=claim.alpha) for graph in GRAPHS]
+    much = {graph: HIGHLY * np.array(apart[PLAIN[graph]]) for graph in GRAPHS}
+    lower = [less(apart[WITH[graph]], much[graph], alpha=claim.alpha) for graph in GRAPHS]
     pairs = [f"{graph} {text([apart[PLAIN[graph]], apart[WITH[graph]]])}" for graph in GRAPHS]
     claim.decide(all_of(*lower), "; ".join(pairs), runs=runs.only(*apart))
 

@@ -81,7 +81,13 @@ def close(a: ArrayLike, b: ArrayLike, rtol: float, atol: float) -> Decision:
     agrees = np.isclose(got, wanted, rtol, atol) if rtol or atol else got == wanted
     with np.errstate(invalid="ignore"):
         worst = int(np.lexsort((abs(got.astype(float) - wanted), ~agrees))[-1])
-    sentence = f"element {worst} is {got[worst]}, wanted {wanted[worst]} (rtol {rtol:g}, atol {atol:g})"
+    within = f" (rtol {rtol:g}, atol {atol:g})" if rtol or atol else ""
+    if agrees.all():
+        sentence = f"{len(got)} of {len(got)} values as wanted" + (
+            f", the furthest {got[worst]}{within}" if within else ""
+        )
+    else:
+        sentence = f"value {worst + 1} of {len(got)} is {got[worst]}, wanted {wanted[worst]}{within}"
     return Decision("holds" if agrees.all() else "fails", point(float(got[worst]), len(got)), sentence)
 
 

@@ -15,7 +15,7 @@ def test_deterministic_quantities():
     decision = decisions.exactly([1, 2, 3], [1, 5, 3])
     assert decision.outcome == "fails"
     assert decision.interval.estimate == 2
-    assert "element 1 is 2, wanted 5" in decision.explanation
+    assert "value 2 of 3 is 2, wanted 5" in decision.explanation
     assert decisions.exactly([np.inf], [np.inf]).outcome == "holds"
     assert decisions.exactly(np.nan, np.nan).outcome == "fails"
     assert decisions.exactly(True, True).outcome == "holds"

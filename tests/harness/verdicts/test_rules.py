@@ -235,7 +235,7 @@ def test_what_is_wrong_in_print(name: str, printed: Decision, used: Decision, en
     ours = decider(**{name: "an index"})
     assert outcome(ours, f"decide_{name}", printed, used) == (ended, verdict or name)
     if verdict is None:
-        assert ours.verdict.reason.startswith("as printed: element 0 is 1, wanted 2")
+        assert ours.verdict.reason.startswith("as printed: value 1 of 1 is 1, wanted 2")
     with pytest.raises(ValueError, match=f"toy-loss has no {name} in its claims file"):
         getattr(decider(), f"decide_{name}")(printed, used)
 

@@ -10,7 +10,16 @@ import torch
 from algorithms.algorithm import Algorithm
 from algorithms.rps.averaging import GradientAveraging, ModelAveraging, ReliableAveraging
 from reproductions.comparison import rounds, tuning
-from reproductions.comparison.conditions import COMPUTE, CONDITIONS, IDEAL, PATIENCE, NetworkCondition, condition
+from reproductions.comparison.conditions import (
+    COMPUTE,
+    CONDITIONS,
+    IDEAL,
+    MODEL,
+    OVERHEAD,
+    PATIENCE,
+    NetworkCondition,
+    condition,
+)
 from reproductions.comparison.contestants import CONTESTANTS, Pairs, Waiting, contestant
 from reproductions.comparison.log import RaceLog
 from reproductions.comparison.meetings import Meetings
@@ -139,6 +148,21 @@ def test_who_waits_for_a_partner_in_vain_waits_that_long_and_gets_nothing(there:
     assert meetings.now.tolist() == pytest.approx([before + PATIENCE + COMPUTE, late])
     assert meetings.sent.tolist() == [0, 0]
     assert torch.equal(meetings.x[0], alone)
+
+
+@pytest.mark.parametrize(("asked", "answered"), [(True, True), (True, False), (False, True)])
+def test_a_read_takes_a_request_and_a_model_and_either_may_be_lost(asked: bool, answered: bool) -> None:
+    where = NetworkCondition("two", workers=2, latency=0.05, bandwidth=1e8)
+    meetings = Meetings(Pairs("one-sided"), LR, where, TASK, STEPS, 0)
+    before, models = float(meetings.now[0]), meetings.x.clone()
+    models[0] = torch.arange(TASK.d)
+    meetings.x[0] = models[0]
+    meetings._read(0, 1, asked, answered)
+    travels = 2 * where.latency + OVERHEAD + 32 * MODEL / where.bandwidth
+    lost = where.timeout * (not (asked and answered))
+    assert meetings.now[0] - before == pytest.approx(travels * asked + lost)
+    assert meetings.sent.tolist() == [0, 4 * MODEL * asked]
+    assert torch.equal(meetings.x[0], models.mean(dim=0) if asked and answered else models[0])
 
 
 # ------------------------------------------------------------------------------------------------------ processes

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from reproductions.comparison import race, test_digits, test_squares
@@ -143,6 +144,20 @@ def test_what_is_reached_at_no_time_is_reached_by_no_measure() -> None:
     frame = standings(runs_of((SYNC, "a quarter crashes"), (RPS, "a quarter crashes"), seeds=2)).set_index("contestant")
     assert np.isinf(frame.loc[SYNC, list(MEASURES)]).to_numpy().all()
     assert np.isfinite(frame.loc[RPS, list(MEASURES)]).to_numpy().all()
+
+
+def test_a_contestant_that_is_the_best_everywhere_is_a_winner_and_one_that_may_be_is_none_for_sure() -> None:
+    rows = [
+        {"condition": where, "contestant": who, "ratio": ratio, "low": low, "high": high, "best": low <= 1}
+        for where in ("ideal", "bad")
+        for who, ratio, low, high in (("first", 1.0, 1.0, 1.0), ("second", 1.5, 0.9, 2.0), ("third", 3.0, 2.9, 3.1))
+    ]
+    table = pd.DataFrame(rows)
+    outcomes = [
+        test_squares.no_winner(table[table["contestant"] != without], "time").outcome for without in ("", "first")
+    ]
+    assert outcomes == ["fails", "inconclusive"]
+    assert test_squares.no_winner(table[table["contestant"] == "third"], "time").outcome == "holds"
 
 
 def test_one_seed_decides_nothing() -> None:

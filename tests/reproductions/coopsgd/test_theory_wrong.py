@@ -13,7 +13,7 @@ import pytest
 
 from algorithms.coopsgd import elastic
 from algorithms.coopsgd.cooperative import CooperativeSGD
-from algorithms.topology import lazy, uniform
+from algorithms.topology import lazy, uniform, zeta
 from reproductions.coopsgd import (
     bounds,
     problems,
@@ -147,6 +147,7 @@ WRONG: dict[str, Wrong] = {
     "lemma9": (mixing.test_operator_norm_of_powers, mixing, "GRAPHS", {"lopsided": lopsided}),
     "eq22-zeta-tau": (mixing.test_equal_floors, mixing, "equation_22", lambda tau: np.sqrt(1 - 1 / tau)),
     "zeta-tau-limit": (mixing.test_limit_of_the_threshold, mixing, "equation_22", lambda tau: 1 - 1 / tau**2),
+    "sparser-zeta": (test_figure2.test_a_sparser_matrix_has_a_larger_zeta, test_figure2, "zeta", lambda w: 1 - zeta(w)),
     "zeta-075-ring7": (mixing.test_ring_of_seven, mixing, "uniform", lambda graph: lazy(uniform(graph))),
     "bound-monotone": (test_figure2.test_monotone, bounds, "network_error", lambda tau, z: tau * (1 - z)),
     "fig2-sensitivity": (test_figure2.test_sensitivity, test_figure2, "ZETAS", [0.0, 0.995]),

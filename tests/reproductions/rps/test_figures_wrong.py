@@ -29,6 +29,7 @@ from reproductions.rps import (
     test_figure10,
     test_figures2_3,
     test_lemmas6_8,
+    test_no_impact,
 )
 from reproductions.rps.recipes import by_arrival
 from tests.reproductions.lab import decided, decider, swapped
@@ -142,6 +143,61 @@ def ended(arrival: float, loss: float, run: Training) -> Run[Training]:
     final = {"train_loss": loss + noise, "sent_messages": sent, "received_messages": received}
     rows = [(20, metric, value) for metric, value in final.items()]
     return Run(run, pd.DataFrame(rows, columns=["step", "metric", "value"]), {"ranks": 1, "workload": "atis"})
+
+
+@pytest.mark.parametrize("kept", [0.8, 1.0])
+def test_accuracies_and_losses_of_figures_8_and_9_need_lost_messages(kept: float) -> None:
+    """The same curves are a trend if as many messages arrive as the labels say, and no result if all do."""
+    settings = settings_of(5)
+    eight = {arrival: arrival if kept < 1 else 1.0 for arrival in test_figure8.WIDER}
+    runs_8 = arrived(test_figure8.experiments(settings), eight, lambda arrival: 0.9)
+    runs_9 = arrived(
+        test_figure9.experiments(settings), dict.fromkeys(test_figure9.NODES, kept), lambda n: 0.9 - n / 500
+    )
+    verdicts = [
+        decided(test_figure8.test_accuracy_gap_is_below_one_point, "rps-fig8-test-acc-gap", runs=runs_8),
+        decided(test_figure9.test_training_loss_rises_with_nodes, "rps-fig9-similar-train-effect", runs=runs_9),
+        decided(test_figure9.test_accuracy_falls_with_nodes, "rps-fig9-nodes-test-acc", settings=settings, runs=runs_9),
+    ]
+    assert [each.verdict for each in verdicts] == ["trend" if kept < 1 else "deviates"] * 3
+
+
+def arrived(right: Grid, kept: Mapping[Any, float], accuracy: Callable[[Any], float]) -> Runs[Any]:
+    """Return runs of which shares of the messages arrived, and that end at accuracies, and losses of one minus them."""
+
+    def made(label: Any, run: Training) -> Run[Training]:
+        sent, noise = 1_000_000, 1e-5 * (run.seed * 5 % 8)
+        value = accuracy(label) + noise
+        received = round(kept[label] * sent) - (run.seed if kept[label] < 1 else 0)
+        final = {"test_accuracy": value, "train_loss": 1 - value, "sent_messages": sent, "received_messages": received}
+        rows = [(20, metric, value) for metric, value in final.items()]
+        return Run(run, pd.DataFrame(rows, columns=["step", "metric", "value"]), {"ranks": 1, "workload": "digits"})
+
+    return Runs({label: [made(label, run) for run in group] for label, group in right.items()})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("epochs", "verdict"),
+    [((11, 12, 11, 12), "trend"), ((14, 15, 14, 15), "deviates"), ((11, 12, 11, None), "inconclusive")],
+)
+def test_a_level_that_drops_reach_much_later_is_an_impact(epochs: tuple[int | None, ...], verdict: str) -> None:
+    """The baseline has made 90 % of its fall after 10 of 20 epochs; who has not by the end takes longer than that."""
+    settings = settings_of(len(epochs))
+    right = test_no_impact.experiments(settings)
+    runs = Runs({(model, arrival): [fallen(run, arrival, epochs[k]) for k, run in enumerate(group)]
+                 for (model, arrival), group in right.items()})  # fmt: skip
+    test = test_no_impact.test_ten_percent_do_not_slow_convergence
+    assert decided(test, "rps-intro-no-impact-10pct", runs=runs).verdict == verdict
+
+
+def fallen(run: Training, arrival: float, epoch: int | None) -> Run[Training]:
+    """Return a run whose loss falls from 1 to 0.1 at an epoch, and after epoch 20 to 0; without drops at epoch 10."""
+    when, sent = 10 if arrival == 1 else epoch or 99, 1_000_000
+    losses = [1.0 if step < when else 0.1 for step in range(20)] + [0.0 if epoch or arrival == 1 else 1.0]
+    rows = [(step, "train_loss", loss) for step, loss in enumerate(losses)]
+    received = sent if arrival == 1 else round(arrival * sent) - run.seed
+    rows += [(20, "sent_messages", sent), (20, "received_messages", received)]
+    return Run(run, pd.DataFrame(rows, columns=["step", "metric", "value"]), {"ranks": 1, "workload": "digits"})
 
 
 def test_figure_4c_sees_lost_blocks_that_count_as_zero() -> None:

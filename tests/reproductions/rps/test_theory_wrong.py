@@ -14,12 +14,14 @@ from algorithms.algorithm import Algorithm
 from algorithms.network import Delivered, IndependentDrops, Lossless, Network
 from algorithms.rps.averaging import ModelAveraging
 from algorithms.rps.servers import ServerAveraging
+from algorithms.streams import stream
 from algorithms.world import World
 from reproductions.experiments import descent
 from reproductions.paper import FigureFolder, Settings
 from reproductions.rps import (
     bounds,
     exact,
+    test_algorithm1,
     test_figures2_3,
     test_lemma4,
     test_lemmas3_5,
@@ -281,9 +283,17 @@ def test_a_formula_of_the_right_order_would_show_it(monkeypatch: pytest.MonkeyPa
 
 
 def test_less_than_a_third_of_the_formula_of_lemma8_is_no_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = test_lemmas6_8.closed_form
-    smaller = {"printed_alpha2": 0.3}  # the formula is 2.9 times the exact value at least
-    monkeypatch.setattr(
-        test_lemmas6_8, "closed_form", lambda name: lambda n, p: smaller.get(name, 1.0) * right(name)(n, p)
-    )
+    right = test_lemmas6_8.exact.printed_alpha2  # the formula is 2.9 times the exact value at least
+    monkeypatch.setattr(test_lemmas6_8.exact, "printed_alpha2", lambda n, p: 0.3 * right(n, p))
     assert_red("rps-lemma8-printed-alpha2", test_lemmas6_8.test_printed_lemma8)
+
+
+def test_a_formula_that_is_a_bound_is_no_erratum_of_lemma_7(monkeypatch):
+    right = test_lemmas6_8.exact.printed_alpha1
+    monkeypatch.setattr(test_lemmas6_8.exact, "printed_alpha1", lambda n, p: 2000 * right(n, p))
+    assert_red("rps-lemma7-printed-alpha1", test_lemmas6_8.test_printed_lemma7)
+
+
+def test_owners_that_never_change_are_not_drawn_anew(monkeypatch):
+    monkeypatch.setattr(World, "stream", lambda world, purpose, worker=0, step=0: stream(world.seed, purpose, worker))
+    assert_red("rps-alg1-owner-random", test_algorithm1.test_owners_are_a_fresh_permutation)
