@@ -65,24 +65,25 @@ def _files(session: Session) -> list[Path]:
 
 
 def _keep(session: Session, verdicts: Iterable[Verdict]) -> None:
-    """Write verdicts; those that cannot be written, as on a full disk, are tried again with the next, and at the end.
-
-    A file that was damaged since the session began is set aside, and gets all that the session decided.
-    """
+    """Write verdicts; those that cannot be, as on a full disk, are tried again with the next, and at the end."""
     new = {each.id: each for each in verdicts}
     for path in _files(session):
         waiting = session.unwritten.pop(path, ("", {}))[1] | new
         try:
-            try:
-                notes = kept.keep(path, waiting.values(), session.here, session.settings.replace)
-            except kept.NoVerdictsError:
-                _set_aside(session, path)
-                waiting |= session.verdicts
-                notes = kept.keep(path, waiting.values(), session.here, session.settings.replace)
-            session.notes += notes
+            session.notes += _added(session, path, waiting)
         except (OSError, kept.KeptError) as error:
             if waiting:
                 session.unwritten[path] = str(error), waiting
+
+
+def _added(session: Session, path: Path, waiting: dict[str, Verdict]) -> list[str]:
+    """Keep verdicts in a file; one that was damaged meanwhile is set aside and gets all that the session decided."""
+    try:
+        return kept.keep(path, waiting.values(), session.here, session.settings.replace)
+    except kept.NoVerdictsError:
+        _set_aside(session, path)
+        waiting |= session.verdicts
+        return kept.keep(path, waiting.values(), session.here, session.settings.replace)
 
 
 def _set_aside(session: Session, path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import socket
@@ -13,6 +12,7 @@ import pytest
 
 from reproductions.harness.runs import exchange, launcher
 from reproductions.harness.session import SESSION, Session, plans_only
+from reproductions.harness.verdicts.kept import UNLOCKED
 
 TURN = ".session"  # in the folder of runs, where it stays; locked by the session that is at work
 POLL = 0.2
@@ -26,13 +26,17 @@ def pytest_runtestloop(session: pytest.Session) -> None:
     if plans_only(config) or not any(map(_works, session.items)):
         return
     root = ours.runner.store.root
-    with contextlib.suppress(OSError):  # of a file system that locks nothing: then sessions do not wait
+    try:
         root.mkdir(parents=True, exist_ok=True)
         handle = _wait(ours, root / TURN)
-        if handle is not None:
-            config.stash[HELD] = handle
-            exchange.remove_left(root)
-            launcher.remove_scratch()
+    except OSError as error:
+        if error.errno not in UNLOCKED:
+            ours.runner.announce(f"sessions do not wait for each other in {root.parent}: {error}")
+        return
+    if handle is not None:
+        config.stash[HELD] = handle
+        exchange.remove_left(root)
+        launcher.remove_scratch()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

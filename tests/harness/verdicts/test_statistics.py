@@ -24,6 +24,7 @@ def wrong_decisions(shrink=1.0, trials=1000):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(st, "difference", shrunk)
+        patch.setattr(st, "_missing", lambda *_: "some")  # a sentence that takes longer than the decision
         a, b = rng.normal(size=(2, trials, 5))
         return np.mean([st.less(x, y).outcome != "inconclusive" for x, y in zip(a, b, strict=True)])
 
@@ -148,12 +149,6 @@ def test_what_more_seeds_would_not_change_has_no_p_value():
         assert (decision.p_holds, decision.p_fails) == (None, None)
     together = decisions.all_of(st.less(A, B), decisions.exactly(1, 1), st.within(A, 0.5, 1.5))
     assert together.p_holds == max(st.less(A, B).p_holds, st.within(A, 0.5, 1.5).p_holds)
-
-
-def test_error_rate_of_less_under_no_difference():
-    rng, trials = np.random.default_rng(11), 1000
-    held = np.mean([st.less(*rng.normal(size=(2, 4)), paired=True).outcome == "holds" for _ in range(trials)])
-    assert held == pytest.approx(0.05, abs=4 * np.sqrt(0.05 * 0.95 / trials))
 
 
 def test_increasing():
