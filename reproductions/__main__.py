@@ -149,7 +149,7 @@ def _add_precision(command: argparse.ArgumentParser) -> None:
 def _precision(given: argparse.Namespace) -> int:
     from reproductions import precisions
 
-    found = precisions.effects(given.results, given.metric or precisions.METRICS)
+    found = precisions.effects(given.results, given.metric or ())
     print(found.to_string(index=False, float_format="{:.4g}".format))
     return 0
 

@@ -18,7 +18,7 @@ METRICS = ("train_loss", "test_accuracy")
 OF_A_RUN = {"run", "step", "metric", "value", *PROVENANCE}  # columns of `load` that are no parameters
 
 
-def effects(results: Path, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
+def effects(results: Path, metrics: Sequence[str] = ()) -> pd.DataFrame:
     """Return how far runs in another precision end from those in float32 with the same parameters and seeds.
 
     Parameters
@@ -26,7 +26,7 @@ def effects(results: Path, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
     results
         A results folder with runs in several precisions.
     metrics
-        Whose last values are compared.
+        Whose last values are compared; by default those of `METRICS` that there are.
 
     Returns
     -------
@@ -38,7 +38,8 @@ def effects(results: Path, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
     Raises
     ------
     ReportError
-        If there are no finished runs, none with a seed, or no two that differ in precision alone.
+        If there are no finished runs, none with one of the metrics, none with a seed, or no two that differ in
+        precision alone.
     """
     import pandas as pd
 
@@ -46,6 +47,9 @@ def effects(results: Path, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
         frame = load(results)
     except FileNotFoundError as error:
         raise ReportError(str(error)) from None
+    known = sorted(set(frame["metric"]))
+    if unknown := [name for name in metrics if name not in known]:
+        raise ReportError(f"no run in {results} has the metric {', '.join(unknown)}, only {', '.join(known)}")
     if "seed" not in frame:
         raise ReportError(f"{results} has no run with a seed, by which runs in two precisions are paired")
     runs = frame.drop_duplicates("run").set_index("run")
@@ -53,7 +57,7 @@ def effects(results: Path, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
     settings = runs[parameters].map(str)
     runs["setting"] = settings.agg("\n".join, axis="columns")
     runs["precision"] = runs["precision"].fillna(REFERENCE)
-    last = frame[frame["metric"].isin(metrics)].groupby(["run", "metric"], observed=True)["value"].last()
+    last = frame[frame["metric"].isin(metrics or METRICS)].groupby(["run", "metric"], observed=True)["value"].last()
     table = last.reset_index().merge(runs[["setting", "precision", "seed"]], left_on="run", right_index=True)
     wide = table.pivot_table(index=["setting", "metric", "seed"], columns="precision", values="value", dropna=False)
     rows = [

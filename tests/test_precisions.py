@@ -62,8 +62,9 @@ def test_runs_that_do_not_say_their_precision_are_in_float32(tmp_path: Path) -> 
 def test_the_command_prints_it_and_says_what_is_missing(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["precision", str(results)]) == 0
     assert "train_loss  bfloat16      3        2         0.1" in capsys.readouterr().out
-    assert main(["precision", str(results), "--metric", "bytes"]) == 2
-    assert "no two runs that differ in precision alone" in capsys.readouterr().err
+    assert main(["precision", str(results), "--metric", "train_loss", "--metric", "train_los"]) == 2
+    said = f"no run in {results} has the metric train_los, only digest, train_loss\n"
+    assert capsys.readouterr().err.endswith(said)
     assert main(["precision", str(results / "none")]) == 2
     assert "there are no finished runs" in capsys.readouterr().err
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reproductions.harness.figures import FigureFolder
-from reproductions.harness.overlay import Sketch, Sketchbook, differences, overlay
+from reproductions.harness.overlay import Sketch, Sketchbook, differences, overlay, written
 from reproductions.harness.runs.experiment import Experiment
 from reproductions.harness.runs.labelled import Runs
 from reproductions.harness.session import Grid, Session, data_error, flat
@@ -46,6 +46,7 @@ class Beside:
         self.lines: list[str] = []
         self.faults: list[str] = []
         self.claims: dict[str, Verdict] = {}
+        self.lost: dict[str, str] = {}  # by claim, which of one's own runs diverged
         self.modules: list[ModuleType] = []
         self.made: dict[str, Runs] = {}
         self.without: set[str] = set()  # test modules whose runs could not be made
@@ -143,7 +144,7 @@ class Beside:
         paper: Any = item.funcargs["runs"]
         replaced = Runs({label: own.get(label, group) for label, group in paper.items()})
         if "claim" in item._fixtureinfo.argnames and _of_one_algorithm(paper):
-            self._decide(item, replaced)
+            self._decide(item, replaced, own)
         if "figures" in item._fixtureinfo.argnames:
             try:
                 sketches = [self._sketches(item, runs) for runs in (paper, replaced)]
@@ -153,9 +154,13 @@ class Beside:
                 self.lines.append(f"{place}: its figure cannot be drawn with {self.own.name} ({_why(error)})")
                 self._tell(self._folder(item) / f"{item.path.stem}.differences.csv", differences(paper, own))
 
-    def _decide(self, item: pytest.Function, runs: Runs) -> None:
+    def _decide(self, item: pytest.Function, runs: Runs, own: Runs) -> None:
         claim: Any = item.funcargs["claim"]
         verdict = self.claims[claim.claim.id] = self._called(item, runs, Sketchbook(Path(), item.nodeid))
+        lost = [label for label, group in own.items() for run in group if run.diverged]
+        if lost:
+            said = f"{self.own.folder} diverged in {len(lost)} of {len(own.all)} runs, first at {written(lost[0])}"
+            self.lost[verdict.id], verdict.reason = said, f"{said}: {verdict.reason}"
         _keep(self._folder(item) / CLAIMS, verdict)
 
     def _sketches(self, item: pytest.Function, runs: Runs) -> list[Sketch]:
@@ -214,7 +219,7 @@ class Beside:
         for name, verdict in self.claims.items():
             paper = self.session.verdicts.get(name)
             words = f"{verdict.verdict} (the paper's: {paper.verdict if paper else 'crashed'})"
-            yield f"  {name:32} {words}  {verdict.found}".rstrip()
+            yield "  ".join(filter(None, (f"  {name:32} {words}", verdict.found, self.lost.get(name))))
 
 
 class _NotDrawn(Exception):

@@ -21,6 +21,7 @@ PANELS = r"\([a-z](?:(?:, ?| or )[a-z])*\)"
 PANELLED = re.compile(rf"(?:{BEFORE['Figure']}|called )({NUMBERS})([a-z]\b|(?:(?:,| and )?{PANELS})*)")
 EQUATION = rf"\(((?:[A-Z]\.)?{NUMBER})\)"
 EQUATIONS = re.compile(rf"{EQUATION}(?:-{EQUATION})?")
+OF_A_PANEL = re.compile(r"test_(figure\d+)([a-z])")  # the whole name of a test file
 
 
 def keywords(claim: Claim) -> set[str]:
@@ -49,16 +50,26 @@ def _aliases(kind: str, number: str) -> Iterator[str]:
         yield from itertools.accumulate((numeral, *parts))
 
 
+def _of_file(stem: str, words: set[str]) -> set[str]:
+    """Return the keywords without the other panels of the figure whose panel a test file is named after."""
+    named = OF_A_PANEL.fullmatch(stem)
+    if named is None:
+        return words
+    figure, panel = named.groups()
+    return {word for word in words if word == f"{figure}{panel}." or not re.fullmatch(rf"{figure}[a-z]\.", word)}
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Add the keywords of claims to the tests that decide them, before ``-k`` selects.
 
-    A test that draws and decides nothing has the figures and tables of all claims of its module.
+    A test that draws and decides nothing has the figures and tables of all claims of its module. The tests of
+    ``test_figure4b.py`` have no other panel of figure 4, as a claim may stand in several: one panel is one file.
     """
     drawn: dict[Path, set[str]] = {}
     for item in items:
         claim = claim_of(item)
-        found = keywords(claim) if claim else set()
+        found = _of_file(item.path.stem, keywords(claim)) if claim else set()
         item.extra_keyword_matches |= found
         drawn.setdefault(item.path, set()).update(word for word in found if word.startswith(DRAWN))
     for item in items:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -23,10 +23,9 @@ from reproductions.harness.runs.runner import NetworkError, Runner
 from reproductions.harness.runs.settings import Settings
 from reproductions.harness.runs.store import Run
 from reproductions.harness.verdicts.claims import Claim, ClaimsError, find_claims, of_folder
-from reproductions.harness.verdicts.faults import brief
 from reproductions.harness.verdicts.plans import Plan
 from reproductions.harness.verdicts.record import Verdict
-from reproductions.harness.verdicts.verdict import Decider
+from reproductions.harness.verdicts.verdict import Decider, diverged
 
 Grid = Mapping[Label, Sequence[Experiment]]
 """Experiments by label, one for each seed."""
@@ -97,7 +96,7 @@ class Session:
     def make(self, experiments: Sequence[Experiment]) -> list[Run[Experiment]]:
         """Run experiments; where they cannot be, end the test that asks for them: a skip, `Refused` or `LaunchFailed`.
 
-        Those that diverged are named at the end of the session.
+        How many diverged is said at the end of the session.
         """
         try:
             made = self.runner.run(experiments)
@@ -110,10 +109,10 @@ class Session:
         self.name_diverged(made)
         return made
 
-    def name_diverged(self, runs: Iterable[Run]) -> None:
-        """Take note of the runs whose loss left all bounds, with their settings."""
-        sentences = [f"this run diverged: {brief(repr(run.experiment), 300)}" for run in runs if run.diverged]
-        self.notes += [sentence for sentence in dict.fromkeys(sentences) if sentence not in self.notes]
+    def name_diverged(self, runs: Sequence[Run]) -> None:
+        """Take note of how many runs have a loss that left all bounds, and of the settings of the first."""
+        note = diverged(runs)
+        self.notes += [note] if note and note not in self.notes else []
 
 
 SESSION = pytest.StashKey[Session]()

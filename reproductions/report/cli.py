@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from reproductions.harness.runs.settings import SCALES
@@ -23,7 +24,7 @@ from reproductions.report.results import read_folder
 
 def table(given: argparse.Namespace) -> int:
     """Print the table; write it in other forms, all that are asked for or none."""
-    results = _read(given)
+    results = _tried(_read(given), given.scale)
     texts = {given.csv: tables.as_csv, given.latex: tables.as_latex}
     _check_outputs(filter(None, texts), _folders(given))
     publish({path: form(results) for path, form in texts.items() if path}, {})
@@ -33,7 +34,10 @@ def table(given: argparse.Namespace) -> int:
 
 def show(given: argparse.Namespace) -> int:
     """Print all that is known about one claim."""
-    print(claims.show(_read(given), given.claim, min(shutil.get_terminal_size((100, 50)).columns, 120)))
+    results = _read(given)
+    if given.scale and any(each.claim.id == given.claim and not each.headline.file for each in results.findings):
+        raise ReportError(_elsewhere(given))
+    print(claims.show(results, given.claim, min(shutil.get_terminal_size((100, 50)).columns, 120)))
     return 0
 
 
@@ -41,7 +45,7 @@ def site(given: argparse.Namespace) -> int:
     """Write the site; an earlier one there is replaced."""
     from reproductions.report import site as web  # with libraries of the extra `report`
 
-    results = _read(given)
+    results = _tried(_read(given), given.scale)
     web.check_place(given.to)
     _check_outputs([given.to], [*_folders(given), *filter(None, [given.history])])
     draft = web.draft(results, given.to, records.read(given.history) if given.history else [])
@@ -92,6 +96,30 @@ def _read(given: argparse.Namespace) -> Results:
         names = ", ".join(results.unknown)
         print(f"left out, as no claims file has them: {names}; --papers names the folder of one", file=sys.stderr)
     return results
+
+
+def _tried(results: Results, scales: Sequence[str] | None) -> Results:
+    """Leave out the claims of which there is nothing at the scales that are asked for, and say how many.
+
+    At other scales there may be something, so that to call them not run would be wrong.
+    """
+    if not scales:
+        return results
+    tried = tuple(finding for finding in results.findings if finding.headline.file)
+    if missing := len(results.findings) - len(tried):
+        print(
+            f"left out, as there is nothing of them at scale {' or '.join(scales)}: {missing} claims", file=sys.stderr
+        )
+    return replace(results, findings=tried)
+
+
+def _elsewhere(given: argparse.Namespace) -> str:
+    """Say that there is nothing of a claim at the scales that are asked for, and at which there is."""
+    results = _read(argparse.Namespace(**vars(given) | {"scale": None}))
+    (finding,) = (finding for finding in results.findings if finding.claim.id == given.claim)
+    evidence = [each.verdict.scale for each in (finding.headline, *finding.others) if each.file]
+    there = f"there is at scale {' and '.join(dict.fromkeys(evidence))}" if evidence else "nor at any other"
+    return f"there is nothing of {given.claim} at scale {' or '.join(given.scale)}; {there}"
 
 
 def _text(path: Path) -> str:

@@ -10,7 +10,7 @@ from reproductions.harness.verdicts.claims import Claim
 from reproductions.harness.verdicts.record import Verdict
 from reproductions.report.errors import ReportError
 from reproductions.report.papers import Paper
-from reproductions.report.results import NO_DATA, Evidence, Folder, Plot
+from reproductions.report.results import Evidence, Folder, Plot
 
 UNDECIDED = ("not run", "crashed", "inconclusive")  # from what says least to what says most
 
@@ -158,7 +158,7 @@ def _add(group: list[Evidence], new: Evidence, prefer_newest: bool) -> None:
 
 
 def _rivals(old: Verdict, new: Verdict) -> bool:
-    same_data = old.workload == new.workload or bool({old.verdict, new.verdict} & NO_DATA)
+    same_data = old.workload == new.workload or not (old.decided and new.decided)
     return old.scale == new.scale and same_data
 
 

@@ -17,7 +17,6 @@ from reproductions.report.files import check_whole
 
 FILE = "verdicts.json"
 BASELINE = "baseline"  # subfolder with verdicts of scales that a checkout keeps beside those of your own sessions
-NO_DATA = frozenset({"not run", "crashed"})  # verdicts that say nothing about the data behind them
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class Evidence:
     @property
     def data(self) -> str:
         """Label of the data behind the verdict; nothing if it was not decided."""
-        return "" if self.verdict.verdict in NO_DATA else self.verdict.workload
+        return self.verdict.workload if self.verdict.decided else ""
 
 
 @dataclass(frozen=True)

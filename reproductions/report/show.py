@@ -11,8 +11,8 @@ from reproductions.harness.verdicts.table import plain
 from reproductions.report.errors import ReportError
 from reproductions.report.merge import Finding, Results
 from reproductions.report.regions import interval_name
-from reproductions.report.results import Evidence
-from reproductions.report.sections import place, section_of
+from reproductions.report.results import Evidence, Plot
+from reproductions.report.sections import module, place, section_of
 from reproductions.report.views import best, cost, rerun
 from reproductions.report.vocabulary import MEANINGS
 
@@ -60,13 +60,21 @@ def _facts(results: Results, finding: Finding) -> Iterator[tuple[str, str]]:
     yield "reading", claim.note
     for other in finding.others:
         yield "evidence too", f"{MEANINGS[other.verdict.verdict].name}: {_found(other)}"
-    for plot in best(results.plots):
-        if plot.paper == claim.paper and place(plot, results.of(plot.paper)) == section_of(claim.source):
-            yield "drawn in", ", ".join(os.path.relpath(path) for path in plot.files.values())
+    for plot in _drawn(results, finding):
+        yield "drawn in", ", ".join(os.path.relpath(path) for path in plot.files.values())
     yield "decide again", rerun(finding)
     yield "cost", cost(finding)
     if claim.needs and finding.verdict == "not run":
         yield "would take", f"{claim.needs}; nothing here can decide it"
+
+
+def _drawn(results: Results, finding: Finding) -> list[Plot]:
+    """Return the plots that the module of a claim's test drew; if there is none, those of its section."""
+    claim, home = finding.claim, module(finding.headline.verdict.test)
+    plots = [plot for plot in best(results.plots) if plot.paper == claim.paper]
+    return [plot for plot in plots if plot.test and module(plot.test) == home] or [
+        plot for plot in plots if place(plot, results.of(claim.paper)) == section_of(claim.source)
+    ]
 
 
 def _found(evidence: Evidence) -> str:

@@ -40,6 +40,8 @@ def as_csv(results: Results) -> str:
 def _csv_row(finding: Finding, evidence: Evidence) -> dict[str, object]:
     row = asdict(evidence.verdict)
     low, high = row.pop("interval") or (None, None)  # of the estimate, which may be another number than is found
+    if not evidence.verdict.decided:
+        row |= dict.fromkeys(("basis", "workload", "hardware"), "")
     stated = {name: getattr(finding.claim, name) for name in STATEMENT}
     readings = "; ".join(f"{name}: {outcome}" for name, outcome in evidence.verdict.by_reading.items())
     row |= {"reason": evidence.verdict.why, "by_reading": readings, "estimate_low": low, "estimate_high": high}

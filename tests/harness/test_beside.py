@@ -43,6 +43,10 @@ class Slower(ModelAveraging):
     def step(self, world, x, g, state, t, lr):
         super().step(world, x, g, state, t, lr / 4)
 
+class Nan(ModelAveraging):
+    def step(self, world, x, g, state, t, lr):
+        x.fill_(float("nan"))
+
 class Failing(ModelAveraging):
     def step(self, world, x, g, state, t, lr):
         raise ArithmeticError("of one's own")
@@ -113,6 +117,19 @@ def test_an_equal_algorithm_differs_by_nothing_and_what_is_the_papers_stays(lab:
     assert list(own["verdict"]) == [verdicts["rps-fig4-validation-similar"]["verdict"]]
 
 
+def test_an_algorithm_that_diverges_is_told_so_in_a_line(lab: Bench) -> None:
+    done = lab.beside("Nan")
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = "own_algorithms.Nan diverged in 15 of 15 runs, first at 1.0"
+    (line,) = [line for line in done.stdout.splitlines() if "rps-fig4-validation-similar" in line and "Nan" in line]
+    assert line.endswith(said)
+    (row,) = pd.read_csv(lab.results / "smoke" / "toy" / "own_algorithms.Nan" / "claims.csv").to_dict("records")
+    assert row["reason"].startswith(f"{said}: ")
+    (note,) = [line for line in done.stdout.splitlines() if line.startswith("15 of 15 runs diverged, as ")]
+    assert "Nan(" in note
+    assert "this run diverged" not in done.stdout
+
+
 def _found(row: dict[str, object]) -> list[object]:
     return [row[name] for name in ("id", "verdict", "found", "interval", "seeds")]
 
@@ -133,7 +150,7 @@ def test_bad_names_and_tests_without_a_place_end_the_session_at_once(lab: Bench)
     done = lab.beside("Missing")
     assert done.returncode == 4
     assert done.stderr.strip().startswith("ERROR: --algorithm is 'own_algorithms:Missing', but ")
-    assert done.stderr.strip().endswith("own_algorithms.py has no Missing, only Same, Uphill, Slower, Failing")
+    assert done.stderr.strip().endswith("own_algorithms.py has no Missing, only Same, Uphill, Slower, Nan, Failing")
     (lab.folder / "test_none.py").write_text("def test_nothing(): pass\n")
     done = lab.run("test_none.py", "--algorithm", "own_algorithms:Same")
     assert done.returncode == 4

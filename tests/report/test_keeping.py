@@ -52,3 +52,24 @@ def test_your_own_session_goes_before_the_baseline(session: Path, papers: Path, 
     stem.with_suffix(".svg").write_text(SVG.replace("99", "11"))
     assert main(["site", str(session), "--papers", str(papers), "--to", str(tmp_path / "site")]) == 0
     assert (tmp_path / "site" / "figures" / "smoke" / "paper0" / "figure1.svg").read_text() == SVG
+
+
+def test_figures_of_fewer_seeds_do_not_replace_kept_ones(session: Path, tmp_path: Path, papers: Path, capsys) -> None:  # type: ignore[no-untyped-def]
+    to = write_results(tmp_path / "checkout", papers, ("small",), plots=0)
+    for name, theirs, ours in (("figure1", 8, 3), ("figure2", 3, 3), ("figure3", 8, 0)):
+        old = write_plot(to / "baseline", "smoke", "paper0", name).with_suffix(".csv")
+        old.write_text("seed,value\n" + "".join(f"{seed},1\n{seed},2\n" for seed in range(theirs)))
+        if ours:
+            new = session / "smoke" / "paper0" / f"{name}.csv"
+            new.write_text("seed,value\n" + "".join(f"{seed},3\n" for seed in range(ours)))
+    assert main(["keep", str(session), "--to", str(to)]) == 0
+    folder = to / "baseline" / "smoke" / "paper0"
+    assert len((folder / "figure1.csv").read_text().splitlines()) == 17
+    assert "0,3" in (folder / "figure2.csv").read_text()
+    assert "seed" not in (folder / "figure3.csv").read_text()  # they do not say of how many they are
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == (
+        "copied 5 figures: paper0/figure2, paper0/figure3, paper1/figure1, paper1/figure2, paper1/figure3"
+    )
+    assert said[1].startswith("18 files of 0.0 MB are kept in ")
+    assert said[2] == "left out, as the kept ones are of more seeds: paper0/figure1"

@@ -1,5 +1,6 @@
 """All about one claim on a terminal, and the table of those that do not hold."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import yaml
 
 from reproductions.__main__ import main
 from reproductions.harness.verdicts.record import VERDICTS
-from tests.report.generated import write_papers, write_plot, write_results
+from tests.report.generated import verdicts, write_papers, write_plot, write_results, write_verdicts
 
 
 @pytest.fixture(autouse=True)
@@ -24,11 +25,10 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, st
 def test_a_claim_is_shown_with_its_words_evidence_cause_and_command(
     results: Path, papers: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_plot(results, "smoke", "paper0", "figure1")
     code, out, _ = run(capsys, "show", "paper0-claim0", results, "--papers", papers)
     text = " ".join(out.split())
     assert code == 0
-    assert max(len(line) for line in out.splitlines() if "figure1." not in line) <= 80
+    assert max(len(line) for line in out.splitlines() if "smoke/paper0/figure" not in line) <= 80
     for part in (
         "paper0-claim0: reproduced (holds within its tolerance", "“we choose", "where Figure 1; Sec 2",
         "tolerance +-0.1",
@@ -63,6 +63,45 @@ def test_what_nothing_here_can_decide_has_no_command(tmp_path: Path, capsys: pyt
     text = " ".join(run(capsys, "show", name, results, "--papers", papers)[1].split())
     assert "a cluster for a year; nothing here can decide it" in text
     assert "decide again" not in text
+
+
+def test_the_command_always_has_the_seeds_as_others_may_be_planned(
+    tmp_path: Path, papers: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [replace(verdicts(papers, "smoke")[0], seeds=seeds) for seeds in (8, 1)]  # 8 is the default of smoke
+    write_verdicts(tmp_path / "eight", "smoke", rows[:1])
+    write_verdicts(tmp_path / "one", "smoke", rows[1:])
+    assert (
+        "--scale smoke --seeds 8\n" in run(capsys, "show", "paper0-claim0", tmp_path / "eight", "--papers", papers)[1]
+    )
+    assert "--seeds" not in run(capsys, "show", "paper0-claim0", tmp_path / "one", "--papers", papers)[1]
+
+
+def test_the_plots_are_those_of_the_tests_module(
+    results: Path, papers: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_plot(results, "smoke", "paper0", "figure1", "reproductions/paper0/test_figure1.py::test_figure")
+    write_plot(results, "smoke", "paper0", "figure2", "reproductions/paper0/test_figure2.py::test_figure")
+    write_plot(results, "smoke", "paper0", "figure1b", "reproductions/paper0/test_figure1b.py::test_figure")
+    _, out, _ = run(capsys, "show", "paper0-claim0", results, "--papers", papers)
+    assert "figure1.svg" in out
+    assert "figure1b.svg" not in out
+    for name in ("figure1", "figure1b"):  # nobody knows who drew it: those of the section
+        write_plot(results, "smoke", "paper0", name)
+    _, out, _ = run(capsys, "show", "paper0-claim0", results, "--papers", papers)
+    assert "figure1.svg" in out
+    assert "figure2.svg" not in out
+
+
+def test_a_claim_without_anything_at_a_scale_says_where_there_is(
+    results: Path, papers: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_verdicts(results, "small", verdicts(papers, "small")[:1])
+    write_verdicts(results, "paper", verdicts(papers, "paper")[:1])
+    code, out, error = run(capsys, "show", "paper0-claim1", results, "--papers", papers, "--scale", "small")
+    assert (code, out) == (2, "")
+    assert error.endswith("there is nothing of paper0-claim1 at scale small; there is at scale smoke\n")
+    assert run(capsys, "show", "paper0-claim0", results, "--papers", papers, "--scale", "small")[0] == 0
 
 
 def test_a_claim_that_is_not_there_is_one_sentence(

@@ -70,10 +70,27 @@ def test_only_the_scales_asked_for_are_reported(
     results: Path, papers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_verdicts(results, "small", verdicts(papers, "small")[:1])
-    assert table(results, papers, "--scale", "small") == 0
-    assert "1 reproduced, 21 not run" in capsys.readouterr().out
+    assert table(results, papers, "--scale", "small", "--csv", str(tmp_path / "t.csv")) == 0
+    said = capsys.readouterr()
+    assert "\n1 reproduced\n" in said.out
+    assert "not run  " not in said.out
+    assert said.err == "left out, as there is nothing of them at scale small: 21 claims\n"
+    assert len((tmp_path / "t.csv").read_text().splitlines()) == 2
     assert table(results, papers, "--scale", "paper") == 2
     assert "it has no paper/verdicts.json" in capsys.readouterr().err
+
+
+def test_what_was_not_run_has_no_data(
+    results: Path, papers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (results / "smoke" / "verdicts.json").unlink()
+    write_verdicts(results, "smoke", [replace(verdicts(papers, "smoke")[0], verdict="not run", workload="exact")])
+    assert table(results, papers, "--csv", str(tmp_path / "t.csv")) == 0
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "t.csv").read_text())))
+    assert {row[name] for row in rows for name in ("basis", "workload", "hardware")} == {""}
+    lines = [line for line in capsys.readouterr().out.splitlines() if "not run" in line and "claim" in line]
+    assert len(lines) > 20
+    assert not any("exact" in line for line in lines)
 
 
 def test_several_folders_are_one_table(

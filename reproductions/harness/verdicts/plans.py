@@ -124,26 +124,43 @@ def pilot_of(row: Mapping[str, Any]) -> Pilot | None:
     return Pilot(float(f"{deviation:.3g}"), row["seeds"], row["time"][:10])
 
 
-def write_pilots(folder: Path, rows: Iterable[Mapping[str, Any]]) -> int:
-    """Write the pilots of a paper's claims from verdicts, beside those of other scales; return how many."""
+def write_pilots(folder: Path, rows: Iterable[Mapping[str, Any]]) -> tuple[int, int]:
+    """Write the pilots of a paper's claims from verdicts, beside those of other scales.
+
+    An older pilot of more seeds stays, as it knows the noise better.
+
+    Returns
+    -------
+    int, int
+        How many were written, and how many stayed.
+    """
     import yaml
 
     claims = load_claims(folder / FILE)
-    kept_ones = {name: dict(scales) for name, scales in load_pilots(folder / PILOTS).items() if name in claims}
-    found = 0
+    pilots = {name: dict(scales) for name, scales in load_pilots(folder / PILOTS).items() if name in claims}
+    written = stayed = 0
     for row in rows:
         claim, pilot = claims.get(row["id"]), pilot_of(row)
-        if claim and claim.resolution is not None and pilot:
-            kept_ones.setdefault(claim.id, {})[row["scale"]] = pilot
-            found += 1
-    if found:
-        ordered = {name: {s: asdict(p) for s, p in kept_ones[name].items()} for name in claims if name in kept_ones}
+        if claim is None or claim.resolution is None or pilot is None:
+            continue
+        scales = pilots.setdefault(claim.id, {})
+        old = scales.get(row["scale"], pilot)
+        if old.seeds > pilot.seeds:
+            stayed += 1
+        else:
+            scales[row["scale"]] = pilot
+            written += 1
+    if written:
+        ordered = {name: {s: asdict(p) for s, p in pilots[name].items()} for name in claims if name in pilots}
         (folder / PILOTS).write_text(HEAD + yaml.safe_dump(ordered, sort_keys=False))
-    return found
+    return written, stayed
 
 
 def write_all(verdicts: Path, papers: Path) -> None:
-    """Write the pilots of all papers from a file of verdicts."""
+    """Write the pilots of all papers from a file of verdicts, and say what was written and what stayed."""
     rows = kept.read(verdicts)["claims"]
     for path in sorted(papers.glob(f"*/{FILE}")):
-        print(f"{path.parent.name}: {write_pilots(path.parent, rows)} pilots")
+        written, stayed = write_pilots(path.parent, rows)
+        left = f"; {stayed} older stayed, as they are of more seeds: remove them there to replace them"
+        where = f" to {path.with_name(PILOTS)}" if written else ""
+        print(f"{path.parent.name}: {written} pilots written{where}{left if stayed else ''}")

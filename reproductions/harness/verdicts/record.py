@@ -86,6 +86,11 @@ class Verdict:
     time: str = ""
 
     @property
+    def decided(self) -> bool:
+        """Whether something was decided, so that data, hardware and what the verdict rests on are known."""
+        return self.verdict not in ("not run", "crashed")
+
+    @property
     def found_with_interval(self) -> str:
         """What was found, with the interval that decided it; after its own number, if that is not the one found."""
         if self.interval is None:

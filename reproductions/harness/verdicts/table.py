@@ -30,8 +30,9 @@ def table(found: Sequence[tuple[Claim, Verdict]], width: int) -> list[str]:
 
 
 def _cells(claim: Claim, v: Verdict) -> tuple[str, ...]:
-    cells = (v.id, v.verdict, v.found_with_interval, claim.reported, claim.source, v.scale, v.workload)
-    return tuple(plain(cell) for cell in (*cells, claim.tolerance, v.hardware))
+    data, hardware = (v.workload, v.hardware) if v.decided else ("", "")
+    cells = (v.id, v.verdict, v.found_with_interval, claim.reported, claim.source, v.scale, data)
+    return tuple(plain(cell) for cell in (*cells, claim.tolerance, hardware))
 
 
 def plain(text: str) -> str:

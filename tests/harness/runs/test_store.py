@@ -126,7 +126,7 @@ def test_a_run_whose_loss_left_all_bounds_diverged(losses: list[float], diverged
     session = Session(Settings(), cast(Any, None))
     for _ in range(2):
         session.name_diverged([Run(TOY, frame, {}), Run(TOY, FRAME, {})])
-    named = f"this run diverged: {TOY!r}"
+    named = f"1 of 2 runs diverged, as {TOY!r}"
     assert session.notes == ([named] if diverged else [])
 
 

@@ -1,6 +1,5 @@
 """Plans of seeds: from the noise of a pilot to a number of seeds that sees the resolution of every claim."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import yaml
 import reproductions
 from reproductions.harness.verdicts.claims import Claim, load_claims
 from reproductions.harness.verdicts.intervals import mean_interval
-from reproductions.harness.verdicts.plans import PILOTS, Pilot, load_pilots, pilot_of, plan, write_pilots
+from reproductions.harness.verdicts.plans import PILOTS, Pilot, load_pilots, pilot_of, plan, write_all, write_pilots
 from reproductions.harness.verdicts.power import seeds_to_see
 from reproductions.harness.verdicts.statistics import less
 from tests.harness.toy_session import TOY
@@ -87,16 +86,40 @@ def test_a_verdict_tells_the_noise() -> None:
         assert pilot_of(other) is None
 
 
-def test_pilots_are_written_beside_the_claims(tmp_path: Path) -> None:
-    shutil.copy(TOY / "claims.yaml", tmp_path)
-    document = yaml.safe_load((tmp_path / "claims.yaml").read_text())
+@pytest.fixture
+def paper(tmp_path: Path) -> Path:
+    """Return the folder of the toy paper, one of whose claims has a resolution."""
+    folder = tmp_path / "toy"
+    folder.mkdir()
+    document = yaml.safe_load((TOY / "claims.yaml").read_text())
     document["claims"][0]["resolution"] = 0.5
-    (tmp_path / "claims.yaml").write_text(yaml.safe_dump(document))
-    rows = [row([1.0, 1.2, 0.9, 1.1]), row([1.0, 1.5, 0.5], scale="small"), row([1.0, 1.2, 0.9], id="toy-order")]
-    assert write_pilots(tmp_path, rows) == 2
-    assert write_pilots(tmp_path, [row([1.0, 1.0, 1.3])]) == 1
-    found = load_pilots(tmp_path / "pilots.yaml")
+    (folder / "claims.yaml").write_text(yaml.safe_dump(document))
+    return folder
+
+
+def test_pilots_are_written_beside_the_claims(paper: Path) -> None:
+    rows = [row([1.0, 1.2, 0.9]), row([1.0, 1.5, 0.5], scale="small"), row([1.0, 1.2, 0.9], id="toy-order")]
+    assert write_pilots(paper, rows) == (2, 0)
+    assert write_pilots(paper, [row([1.0, 1.0, 1.3])]) == (1, 0)
+    found = load_pilots(paper / "pilots.yaml")
     assert found == {"toy-number": {"smoke": Pilot(0.173, 3, "2030-01-01"), "small": Pilot(0.5, 3, "2030-01-01")}}
+
+
+def test_a_pilot_of_more_seeds_stays_and_that_is_said(
+    paper: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_pilots(paper, [row([1.0, 1.2, 0.9, 1.1])])
+    before = (paper / PILOTS).read_text()
+    rows = [row([1.0, 1.0, 1.3]), row([1.0, 1.5, 0.5], scale="small")]
+    monkeypatch.setattr("reproductions.harness.verdicts.plans.kept.read", lambda path: {"claims": rows})
+    write_all(paper / "verdicts.json", paper.parent)
+    found = load_pilots(paper / PILOTS)["toy-number"]
+    assert {scale: pilot.seeds for scale, pilot in found.items()} == {"smoke": 4, "small": 3}
+    assert (paper / PILOTS).read_text().startswith(before)
+    assert capsys.readouterr().out == (
+        f"toy: 1 pilots written to {paper / PILOTS}; "
+        "1 older stayed, as they are of more seeds: remove them there to replace them\n"
+    )
 
 
 def test_damaged_pilots_are_named(tmp_path: Path) -> None:

@@ -38,6 +38,13 @@ def test_columns_come_and_cells_grow_with_the_width() -> None:
     assert table(found(), 80)[1].count("…") == 1
 
 
+@pytest.mark.parametrize("name", VERDICTS)
+def test_data_and_hardware_are_of_what_was_decided(name: str) -> None:
+    claim, row = found()[0]
+    shown = table([(claim, replace(row, verdict=name, found="", workload="digits", hardware="9 cores"))], 600)[1]
+    assert [text in shown for text in ("digits", "9 cores")] == [name not in ("not run", "crashed")] * 2
+
+
 def test_the_interval_stands_beside_what_was_found() -> None:
     claim, row = found()[0]
     line = table([(claim, replace(row, found="1.5", interval=(1.25, 1.75), estimate=1.5))], 80)[1]
