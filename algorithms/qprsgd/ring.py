@@ -46,11 +46,11 @@ class RingQPRSGD(Algorithm):
         return {"synchronized": x.clone()}
 
     def step(self, world: World, x: Tensor, g: Tensor, state: dict[str, Tensor], t: int, lr: float) -> None:
-        """Line 6 and, after K local updates, lines 8 to 17."""
+        """Line 5 and, after K local updates, lines 7 to 17."""
         x.sub_(g, alpha=lr)
         if (t + 1) % self.K == 0:
             start = state["synchronized"]
-            delta = torch.sub(start, x, out=x)  # line 8: g_n = x_{n;0} - x_{n;K}
+            delta = torch.sub(start, x, out=x)  # line 7: g_n = x_{n;0} - x_{n;K}
             ring_sum(world, delta, self.codec, t)
             start.sub_(delta, alpha=1 / world.workers)  # lines 16 and 17
             x.copy_(start)

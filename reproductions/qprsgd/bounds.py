@@ -87,12 +87,21 @@ class Ring(NamedTuple):
 
     def theorem1(self, gamma: float, syncs: int) -> float:
         """Return the right-hand side of (9) with the best epsilon and delta."""
+        return sum(self.terms1(gamma, syncs).values())
+
+    def terms1(self, gamma: float, syncs: int) -> dict[str, float]:
+        """Return the six terms of (9), those of local updates first, with the best epsilon and delta."""
         y, K, c = self.lipschitz * gamma, self.K, self.c1
         epsilon, delta = self.epsilon(gamma), min(self.denominator(gamma), 1)
         drift = (4 * K * y * c + 1) / (delta * epsilon) * (K - 1) * y**2
-        local = self.sigma**2 * (self.M + 1) / (2 * self.M) + 2 * K * self.kappa**2
-        noise = (2 * c * self.sigma**2 + 4 * K * c * self.kappa**2 + self.sigma**2 / self.M) * y / epsilon
-        return drift * local + noise + 2 * self.gap / (syncs * K * gamma * epsilon)
+        return {
+            "local sigma^2": drift * self.sigma**2 * (self.M + 1) / (2 * self.M),
+            "local kappa^2": drift * 2 * K * self.kappa**2,
+            "C_1 sigma^2": 2 * c * self.sigma**2 * y / epsilon,
+            "C_1 kappa^2": 4 * K * c * self.kappa**2 * y / epsilon,
+            "sigma^2/M": self.sigma**2 / self.M * y / epsilon,
+            "F(x_1) - F_*": 2 * self.gap / (syncs * K * gamma * epsilon),
+        }
 
     def lemma6(self, gamma: float, gradient: float, mean_gradient: float, printed: bool = False) -> float:
         """Return the bound of Lemma 6 on the mean over k of 1/M sum_m E |x_k^(m) - xbar_k|^2.
@@ -204,12 +213,21 @@ class Gossip(NamedTuple):
 
     def theorem2(self, gamma: float, syncs: int, printed: bool = False) -> float:
         """Return the right-hand side of (12)."""
+        return sum(self.terms2(gamma, syncs, printed).values())
+
+    def terms2(self, gamma: float, syncs: int, printed: bool = False) -> dict[str, float]:
+        """Return the terms of (12); that of sigma^2/M is missing as printed."""
         y, K, d5, variance, local = self.lipschitz * gamma, self.K, self.d5(gamma), self.sigma**2, self.kappa**2
-        # printed (2K-1) kappa^2 has a factor 2 to spare
-        drift = 8 * (K - 1) * y**2 * d5 / self.drift(gamma) * (variance + 2 * (2 * K - 1) * local)
-        small = 4 * y**2 * (K - 1) / self.M * (1 if printed else variance)
-        lost = 0 if printed else 2 * y * variance / self.M
-        return drift + d5 * (variance + 4 * local + small) + lost + 2 * self.gap / (gamma * K * syncs)
+        drift = 8 * (K - 1) * y**2 * d5 / self.drift(gamma)
+        return {
+            "local sigma^2": drift * variance,
+            "local kappa^2": drift * 2 * (2 * K - 1) * local,  # printed (2K-1) kappa^2 has a factor 2 to spare
+            "D_5' sigma^2": d5 * variance,
+            "D_5' kappa^2": d5 * 4 * local,
+            "(K-1)/M": d5 * 4 * y**2 * (K - 1) / self.M * (1 if printed else variance),
+            "sigma^2/M": 0 if printed else 2 * y * variance / self.M,
+            "F(x_1) - F_*": 2 * self.gap / (gamma * K * syncs),
+        }
 
     def step14(self, syncs: int) -> float:
         """Return the step size (14) of Corollary 2.1."""

@@ -94,7 +94,7 @@ class Curves:
 
 
 def numbered(claim: Decider, settings: Settings, times: Mapping[Any, Rounds], number: Rounds) -> Decision:
-    """Decide about a printed number at the paper's scale, at others whether there is an effect of its sign.
+    """Decide about a printed number at the paper's scale, at others whether the effect is as large as its trend says.
 
     Parameters
     ----------
@@ -105,10 +105,10 @@ def numbered(claim: Decider, settings: Settings, times: Mapping[Any, Rounds], nu
     """
     if settings.scale == "paper":
         return reached(times, lambda: claim.within(number), every=True)
-    samples: dict[Any, list[float]] = {
-        "no effect": [claim.claim.no_effect or 0.0] * len(number),
-        "found": number.tolist(),
-    }
+    trend = claim.claim.trend
+    assert trend is not None
+    assert isinstance(trend.above, int | float)
+    samples: dict[Any, list[float]] = {trend.above: [float(trend.above)] * len(number), "found": number.tolist()}
     return reached(times, lambda: claim.follows(samples, "found"), every=True)
 
 

@@ -110,11 +110,12 @@ def gossip(p: SkewedQuadratic, q: float, W: Array, gamma: float, syncs: int) -> 
 
 
 class GossipMoments(NamedTuple):
-    """Sums over n = 1..N of E |C_n|_F^2, E |G_n|_F^2 and E sum_m |xbar_n - x_n^(m)|^2."""
+    """Sums over n = 1..N of E |C_n|_F^2, E |G_n|_F^2, E sum_m |xbar_n - x_n^(m)|^2 and E |grad F(xbar_n)|^2."""
 
     noise: float
     gradients: float
     disagreement: float
+    gradient: float
 
 
 def apart(h: float, sigma: float, tilts: Array, q: float, W: Array, gamma: float, syncs: int) -> GossipMoments:
@@ -130,17 +131,18 @@ def apart(h: float, sigma: float, tilts: Array, q: float, W: Array, gamma: float
     Parameters
     ----------
     tilts
-        (M,).
+        (M,), of mean 0.
     q
         Relative noise of a compression.
     """
     values, vectors = np.linalg.eigh(W)
     tilt, apart = vectors.T @ tilts, np.arange(len(values)) < len(values) - 1  # the last eigenvalue is 1
     keep, variance = values - gamma * h, (gamma * sigma) ** 2
-    a, v, sums = np.zeros(len(values)), np.zeros(len(values)), np.zeros(3)
+    a, v, sums = np.zeros(len(values)), np.zeros(len(values)), np.zeros(4)
     for _ in range(syncs):
         change = (((keep - 1) * a - gamma * tilt) ** 2 + (keep - 1) ** 2 * v + variance).sum()
         gradients = (h * h * v + (h * a + tilt) ** 2 + sigma**2).sum()
-        sums += q * change, gradients, (a**2 + v)[apart].sum()
+        centre = h * h * (a**2 + v)[-1] / len(values)
+        sums += q * change, gradients, (a**2 + v)[apart].sum(), centre
         a, v = keep * a - gamma * tilt, keep**2 * v + variance + q * change / len(values)
     return GossipMoments(*sums.tolist())

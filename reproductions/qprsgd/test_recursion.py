@@ -95,7 +95,7 @@ def test_condition7(claim: Decider) -> None:
     edge = [(1 + x / M) ** (M - 1) / (1 + x) for x in np.geomspace(1e-6, 50, 400) for M in _allowed(x)]
     corrected = all_of(searched(ratios, "x to 50, all M that the corrected (7) allows"), searched(edge, "the same"))
     text = f"M <= {most_workers(x, RESNET34):.4g} as printed, <= {most_workers(x, x):.3f} corrected at s = 2047"
-    claim.decide_erratum(printed, corrected, text)
+    claim.decide_misprint(printed, corrected, text)
 
 
 @decides("qprsgd-remark2-bound")
@@ -116,7 +116,7 @@ def test_remark2(claim: Decider) -> None:
     search = searched(listed, "all outcomes, parts of 2 to 4 elements, M to 4")
     corrected = all_of(at_most_one(held, "draws"), search, *twice)
     text = f"noise {samples[512].mean():.2f} times that of (8) at M = 512 as printed, {max(listed):.3f} corrected"
-    claim.decide_erratum(printed, corrected, text)
+    claim.decide_misprint(printed, corrected, text)
 
 
 @decides("qprsgd-fM-monotone")

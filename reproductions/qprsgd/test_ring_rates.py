@@ -116,7 +116,7 @@ def test_corollary13(claim: Decider, runs: Runs[Descent]) -> None:
     text = f"slope {printed.interval.estimate:.2f} in M = 16 to 256 as printed"
     decision = all_of(*(_half(s) for s in (corrected, in_n, in_k)), _follows(runs), twice)
     text = f"{text}; {_listed('M, N and K', [corrected, in_n, in_k])} where the corrected (7) holds"
-    claim.decide_erratum(_half(printed), decision, text, runs)
+    claim.decide_misprint(_half(printed), decision, text, runs)
 
 
 @decides("qprsgd-linear-speedup-rar")

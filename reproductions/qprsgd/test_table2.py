@@ -14,6 +14,7 @@ from reproductions.paper import (
     Decider,
     Decision,
     FigureFolder,
+    Interval,
     Label,
     Runs,
     Settings,
@@ -27,7 +28,7 @@ from reproductions.paper import (
     within,
 )
 from reproductions.qprsgd import table2, test_figure3_methods
-from reproductions.qprsgd.curves import Curves, Rounds
+from reproductions.qprsgd.curves import Curves, Rounds, interval
 from reproductions.qprsgd.recipes import PARADIGMS, methods
 from reproductions.qprsgd.table2 import BANDWIDTHS, CALIBRATIONS, printed
 
@@ -61,6 +62,12 @@ def _ordered(claim: Decider, found: Mapping[str, Rounds], pairs: list[tuple[str,
     return reached(found, decide, every=True)
 
 
+def _cells_found(found: Mapping[str, Rounds]) -> dict[str, Interval]:
+    """Return what the model has in place of the printed cells, for the methods of which every run converged."""
+    intervals = {name: interval(values) for name, values in found.items()}
+    return {name: each for name, each in intervals.items() if each is not None}
+
+
 @decides(*(f"qprsgd-table2-{p.lower()}-{b}mbps-time" for p, b in BLOCKS))
 def test_times_to_a_loss(claim: Decider, settings: Settings, runs: Runs[Training]) -> None:
     paradigm, bandwidth = _block(claim)
@@ -72,7 +79,8 @@ def test_times_to_a_loss(claim: Decider, settings: Settings, runs: Runs[Training
         decisions[name] = _ordered(claim, {method: np.log(times) for method, times in hours.items()}, pairs)
         cells = ", ".join(f"{method} {times.mean():.2f}" for method, times in hours.items())
         texts.append(f"{cells} h, messages {table2.share(calibration):.0%}")
-    claim.decide_readings(decisions, "; ".join(texts), runs)
+    number = _cells_found(table2.hours(found, paradigm, bandwidth))
+    claim.decide_readings(decisions, "; ".join(texts), runs, number)
 
 
 @decides(*(f"qprsgd-table2-{p.lower()}-{b}mbps-acc" for p, b in BLOCKS))
@@ -85,7 +93,8 @@ def test_accuracies_after_a_time(claim: Decider, settings: Settings, runs: Runs[
         accuracies = table2.accuracies(found, paradigm, bandwidth, calibration)
         decisions[name] = _ordered(claim, accuracies, pairs)
         texts.append(", ".join(f"{method} {values.mean():.1f}" for method, values in accuracies.items()) + " %")
-    claim.decide_readings(decisions, "; ".join(texts), runs)
+    number = _cells_found(table2.accuracies(found, paradigm, bandwidth))
+    claim.decide_readings(decisions, "; ".join(texts), runs, number)
 
 
 @decides("qprsgd-table2-fastest")

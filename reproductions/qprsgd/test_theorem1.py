@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import cache
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,7 @@ from reproductions.paper import (
     searched,
     within,
 )
-from reproductions.qprsgd import exact
+from reproductions.qprsgd import drifts, exact
 from reproductions.qprsgd.bounds import Ring, noise_factor
 from reproductions.qprsgd.exact import SkewedQuadratic
 from reproductions.qprsgd.problems import FRACTIONS, PROBLEMS, RINGS, problem_of, ring_grid, ring_setting, syncs_of
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
 
 HILL = Ring(192, 24, 0.0, 1.0, 0.0, 0.0, 0.0)
 HILL_STEP = 0.0066
+MANY = 10**15  # workers or synchronizations: what is divided by it is gone
+TIGHT = 0.5  # share of a term of (9) that has to be needed by a case for the term to be decided
+TERMS = tuple(HILL.terms1(HILL_STEP, 1))
 
 
 def experiments(settings: Settings) -> dict[Label, list[Descent]]:
@@ -57,12 +61,18 @@ def test_theorem1(claim: Decider, runs: Runs[Descent], figures: FigureFolder) ->
     grid = runs.where(lambda label: problem_of(label) in PROBLEMS)
     _draw(grid, figures)
     simulated = at_most_one(_ratios(grid, label, n) for label in grid for n in syncs_of(grid.experiment(label)))
-    search = _search()
+    search, needed = _search()
     # by hand: one exact step to the minimum, |grad F(x_1)|^2 = 2 L gap against 2 gap/gamma, gamma -> 1/L
     s = Ring(2, 1, 1e-12, 1.0, 0.0, 0.0, 1.0)
     by_hand = close(2 / s.theorem1(0.999, 1), 0.999, rtol=1e-6, atol=0)
+    shares = ", ".join(f"{share:.0%} of {name}" for name, share in needed.items())
     text = f"{simulated.interval.estimate:.3f} of the bound at worst, {search.interval.estimate:.3f} with exact moments"
-    claim.decide(all_of(simulated, search, by_hand), text, grid)
+    decision = all_of(simulated, search, by_hand)
+    loose = [name for name, share in needed.items() if share < TIGHT]
+    if decision.outcome == "holds" and loose:  # nor does the proof show it, see the claims file
+        sentence = f"no violation, but no case needs half of {', '.join(loose)}; {decision.explanation}"
+        decision = Decision("inconclusive", decision.interval, sentence)  # without p-values: seeds would not decide
+    claim.decide(decision, f"{text}; the exact cases need {shares}", grid)
 
 
 @decides("qprsgd-theorem1-conditions")
@@ -107,9 +117,23 @@ def _ratios(runs: Runs[Descent], label: Label, syncs: int) -> Array:
     return left / s.theorem1(run.schedule.lr(0), syncs)
 
 
-def _search() -> Decision:
-    """Search exact expectations on bowls, with compressions as noisy as Lemma 5 allows."""
-    ratios = []
+def _search() -> tuple[Decision, dict[str, float]]:
+    """Search exact cases; return also the largest share of each term of (9) without which one of them violates it."""
+    ratios, needed = [], dict.fromkeys(TERMS, 0.0)
+    for s, gamma, syncs, left in _cases():
+        bound = s.theorem1(gamma, syncs)
+        ratios.append(left / bound)
+        for name, term in s.terms1(gamma, syncs).items():
+            if term > 0:
+                needed[name] = max(needed[name], 1 - (bound - left) / term)
+    where = "bowls, M and K to 16, x to 3, gamma to 0.999 of the edge, N to 2^20; a kink and a pair of workers, K to 64"
+    return searched(ratios, where), needed
+
+
+@cache
+def _cases() -> tuple[tuple[Ring, float, int, float], ...]:
+    """Return settings, gamma, N and exact left-hand sides; on bowls with compressions as noisy as Lemma 5 allows."""
+    cases = []
     noises = ((0.0, 0.0, 1.0), (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (1.0, 1.0, 0.1))  # sigma, tilt, gap
     for M, K, x, (sigma, tilt, gap) in product((2, 4, 16), (1, 2, 4, 16), (1e-9, 0.1, 1.0, 3.0), noises):
         tilts = tuple(tilt * (1.0 if m < M // 2 else -1.0) for m in range(M))
@@ -117,8 +141,12 @@ def _search() -> Decision:
         for fraction, syncs in product((0.01, 0.3, 0.9, 0.999), (1, 4, 1 << 20)):
             gamma = fraction * s.edge
             left = exact.ring(SkewedQuadratic(M, K, 1.0, sigma, gap, tilts), x / M, gamma, syncs)
-            ratios.append(left / s.theorem1(gamma, syncs))
-    return searched(ratios, "bowls, M and K to 16, x to 3, gamma to 0.999 of the edge, N to 2^20")
+            cases.append((s, gamma, syncs, left))
+    for K, gamma in product((2, 8, 14), (0.001, 0.005)):
+        cases.append((Ring(MANY, K, 0.0, 1.0, 1.0, 0.0, 1.0), gamma, MANY, drifts.kink(K, gamma)))
+    for K, gamma in product((2, 16, 64), (0.0001, 0.001)):
+        cases.append((Ring(2, K, 0.0, 1.0, 0.0, 1.0, 1.0), gamma, MANY, drifts.pair(K, gamma)))
+    return tuple(cases)
 
 
 def _first(K: int, y: Fraction, c: Fraction) -> tuple[float, float]:

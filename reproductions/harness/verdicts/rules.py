@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 from reproductions.harness.verdicts.claims import BASES, Claim
 from reproductions.harness.verdicts.decisions import Decision, Interval, Outcome
 
+Number = Interval | Mapping[str, Interval] | None
+"""What was found in place of the printed number, or of several by their names; None where nothing can be compared."""
 LISTED = {  # verdicts that a claims file says beforehand, with their cause, by its fields
     "deviates": "deviates",
     "inconclusive": "inconclusive",
@@ -55,20 +58,56 @@ def at_level(decision: Decision, alpha: float) -> Decision:
     return replace(decision, outcome="inconclusive", explanation=sentence)
 
 
-def excludes(claim: Claim, number: Interval | None) -> bool:
-    """Whether an interval has nothing in common with the band around the printed number, or with the number itself.
+def excludes(claim: Claim, number: Number) -> str:
+    """Say which printed number is furthest from an interval that has nothing in common with it; nothing if none is.
+
+    It is held against the band around the printed number or, without one, against the number itself. Several numbers
+    go by the names that the value of the claim has.
 
     Raises
     ------
     ValueError
         If the claim has neither a band nor a number.
     """
+    missed = [cell for cell in _cells(claim, number) if cell.interval.high < cell.low or cell.interval.low > cell.high]
+    if not missed:
+        return ""
+    worst = max(missed, key=_Cell.factor)
+    unit = f" {claim.unit}".rstrip()
+    which = f" ({worst.name})" if worst.name else ""
+    return f"{worst.interval.estimate:.3g}{unit}{which} where {worst.printed:g}{unit} is printed"
+
+
+class _Cell(NamedTuple):
+    """A printed number, its band and what was found in its place."""
+
+    name: str
+    printed: float
+    low: float
+    high: float
+    interval: Interval
+
+    def factor(self) -> float:
+        """Return by what factor the two are apart; if one is 0 or their signs differ, infinity."""
+        found, printed = self.interval.estimate, self.printed
+        return max(found / printed, printed / found) if found * printed > 0 else math.inf
+
+
+def _cells(claim: Claim, number: Number) -> list[_Cell]:
     if number is None:
-        return False
-    ends = claim.ends or ((claim.value, claim.value) if isinstance(claim.value, int | float) else None)
+        return []
+    values = claim.value if isinstance(claim.value, dict) else {}
+    if isinstance(number, Mapping):
+        if not number.keys() <= values.keys():
+            raise ValueError(
+                f"{claim.id} prints {', '.join(values) or 'no numbers'}, but {', '.join(number)} were found"
+            )
+        return [_Cell(name, values[name], values[name], values[name], found) for name, found in number.items()]
+    printed = claim.value if isinstance(claim.value, int | float) else None
+    ends = claim.ends or ((printed, printed) if printed is not None else None)
     if ends is None:
         raise ValueError(f"{claim.id} has neither a band nor a number as value: there is nothing to exclude")
-    return number.high < ends[0] or number.low > ends[1]
+    return [_Cell("", sum(ends) / 2 if printed is None else printed, *ends, number)]
 
 
 def too_wide(claim: Claim, decision: Decision) -> str:

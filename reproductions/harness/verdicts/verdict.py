@@ -46,7 +46,7 @@ class Decider:
     def __init__(self, claim: Claim, verdict: Verdict, family: int = 1) -> None:
         self.claim, self.verdict, self.family = claim, verdict, family
         self.decision: Decision | None = None
-        self.excluded = False
+        self.excluded = ""  # which printed number is; see `rules.excludes`
         self.diverged = ""  # see the function of this name
 
     @property
@@ -67,7 +67,7 @@ class Decider:
         return follows(self.claim.trend, samples, own, self.alpha)
 
     def decide(
-        self, decision: Decision, found: str = "", runs: Runs | Sequence[Run] = (), number: Interval | None = None
+        self, decision: Decision, found: str = "", runs: Runs | Sequence[Run] = (), number: rules.Number = None
     ) -> None:
         """Decide the claim as it is printed.
 
@@ -80,7 +80,8 @@ class Decider:
         runs
             Runs that the decision rests on; none for exact computations.
         number
-            What a reduced scale found in place of the printed number, where that can be compared.
+            What a reduced scale or a model found in place of the printed number, or of several by their names, where
+            that can be compared.
 
         Raises
         ------
@@ -99,7 +100,7 @@ class Decider:
         readings: Mapping[str, Decision],
         found: str = "",
         runs: Runs | Sequence[Run] = (),
-        number: Interval | None = None,
+        number: rules.Number = None,
     ) -> None:
         """Decide the readings of a statement side by side: the verdict is that of the first in the claims file.
 
@@ -142,8 +143,9 @@ class Decider:
     def settle(self, decision: Decision) -> None:
         """Write the word for a decision, and why, into the record."""
         row, self.decision = self.verdict, decision
-        row.verdict = rules.word(self.claim, row.scale, row.basis, decision.outcome, self.excluded)
-        row.reason = "; ".join(filter(None, (decision.explanation, self.diverged)))
+        row.verdict = rules.word(self.claim, row.scale, row.basis, decision.outcome, bool(self.excluded))
+        only = f"order only: the model gives {self.excluded}" if row.verdict == "consistent" and self.excluded else ""
+        row.reason = "; ".join(filter(None, (only, decision.explanation, self.diverged)))
         if row.verdict == "inconclusive" and decision.outcome == "fails":
             row.reason = f"{self.claim.opposite[row.scale]} ({row.reason})"
         if self.diverged and decision.outcome == "inconclusive":
@@ -199,7 +201,8 @@ class Decider:
         self.diverged = diverged(used)
         if used:
             row.workload = ", ".join(sorted({str(run.provenance.get("workload", "simulation")) for run in used}))
-            row.seeds = len({run.experiment.seed for run in used if hasattr(run.experiment, "seed")})
+            groups = [runs[label] for label in runs] if isinstance(runs, Runs) else [used]
+            row.seeds = max(_seeds(group) for group in groups)
             row.ranks = max(int(run.provenance["ranks"]) for run in used)
             row.hardware = hardware(used[0].provenance)
 
@@ -219,6 +222,11 @@ def diverged(runs: Sequence[Run]) -> str:
     """Say how many runs diverged and name the first with its settings; nothing if none did."""
     lost = [run for run in runs if run.diverged]
     return f"{len(lost)} of {len(runs)} runs diverged, as {brief(repr(lost[0].experiment), 300)}" if lost else ""
+
+
+def _seeds(runs: Sequence[Run]) -> int:
+    """Return how many seeds there are under one label: points of a grid, each with its own, are no repetitions."""
+    return len({run.experiment.seed for run in runs if hasattr(run.experiment, "seed")})
 
 
 def _text(interval: Interval) -> str:

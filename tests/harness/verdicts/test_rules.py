@@ -8,6 +8,7 @@ import pytest
 
 from reproductions.harness.runs.context import Context
 from reproductions.harness.runs.experiment import Experiment
+from reproductions.harness.runs.labelled import Runs
 from reproductions.harness.runs.store import Run
 from reproductions.harness.verdicts.bands import difference_of_rounded
 from reproductions.harness.verdicts.claims import Claim
@@ -153,6 +154,20 @@ def test_a_number_without_a_band_is_excluded_by_an_interval_beside_it() -> None:
         decider("smoke", value="lower").decide(HOLDS, number=beside)
 
 
+def test_a_model_that_cannot_give_the_printed_numbers_has_the_order_only() -> None:
+    cells = {"value": {"slow": 4.79, "fast": 0.74}, "unit": "h", "basis": "modelled"}
+    slow, fast, near = (Interval(at, at - 0.01, at + 0.01, 0.95, 8) for at in (1.3, 0.41, 0.745))
+    ours = decider("smoke", **cells)
+    ours.decide(HOLDS, number={"slow": slow, "fast": fast})
+    assert ours.verdict.verdict == "consistent"
+    assert ours.verdict.reason.startswith("order only: the model gives 1.3 h (slow) where 4.79 h is printed; ")
+    given = decider("smoke", **cells)
+    given.decide(HOLDS, number={"fast": near})
+    assert given.verdict.reason == HOLDS.explanation
+    with pytest.raises(ValueError, match="toy-loss prints slow, fast, but quick were found"):
+        given.decide(HOLDS, number={"quick": near})
+
+
 # ------------------------------------------------------------------------------------------- bands and resolutions
 
 
@@ -262,6 +277,12 @@ def test_readings_are_decided_side_by_side() -> None:
         ours.decide_readings({"rounds": HOLDS})
     with pytest.raises(ValueError, match="has the readings none"):
         decider().decide_readings({"rounds": HOLDS})
+
+
+def test_points_of_a_grid_are_no_seeds() -> None:
+    ours = decider()
+    ours.decide(HOLDS, runs=Runs({point: [Run(Executed(point), pd.DataFrame(), {"ranks": 1})] for point in range(5)}))
+    assert ours.verdict.seeds == 1
 
 
 def test_only_seeds_are_counted_as_seeds() -> None:

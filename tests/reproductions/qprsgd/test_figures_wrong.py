@@ -66,19 +66,6 @@ def only_last(algorithm: Algorithm) -> Algorithm:
     return LastRing(algorithm.K, algorithm.codec)
 
 
-@dataclass(frozen=True)
-class Alone(Algorithm):
-    """Workers never talk."""
-
-    def step(self, world: World, x: Tensor, g: Tensor, state: dict[str, Tensor], t: int, lr: float) -> None:
-        x.sub_(g, alpha=lr)
-
-
-def alone(algorithm: Algorithm) -> Algorithm:
-    """Send nothing."""
-    return Alone()
-
-
 def one_update(algorithm: Algorithm) -> Algorithm:
     """Synchronize after every local update, whatever K."""
     return replace(algorithm, K=1)  # type: ignore[call-arg]
@@ -141,12 +128,6 @@ def test_the_effect_of_k_needs_local_updates(settings: Settings) -> None:
         "qprsgd-fig3e-K-gossip": test_figure3_k_m.test_eight_updates_take_less_time_than_four,
     }
     none_holds(tests, settings, runs_of(settings, test_figure3_k_m, only_last))
-
-
-def test_more_workers_need_messages(settings: Settings) -> None:
-    test = test_figure3_k_m.test_twice_the_workers_need_half_the_iterations
-    tests = {"qprsgd-fig3b-M-rar": test, "qprsgd-fig3f-M-gossip": test}
-    none_holds(tests, settings, runs_of(settings, test_figure3_k_m, alone))
 
 
 def test_the_methods_need_local_updates(settings: Settings) -> None:
