@@ -114,9 +114,10 @@ class Exact:
         terms = self.gap + 5 * self.sigma2 * self.lipschitz + 4 * self.sigma2
         return float(C * terms * np.log2(self.rounds) / sqrt(self.rounds))
 
-    def plateau(self) -> float:
-        """Return what the corrected bounds add: 6 n sigma^2/N, which does not fall with T."""
-        return 6 * self.n * self.sigma2
+    def corrected_theorem4(self, C: float, n: int) -> float:
+        """Return what holds for Theorem 4: (4 (Q_1 - Q*) + 19 n sigma^2) C log2 R/sqrt(NR) + 6 n sigma^2/N."""
+        terms = 4 * self.gap + 19 * n * self.sigma2
+        return float(C * terms * np.log2(self.rounds) / sqrt(self.rounds)) + self.constants.plateau(n)
 
 
 def skewed(n: int, T: int, p: float, lipschitz: float = 1.0, start: float | None = None) -> Exact:

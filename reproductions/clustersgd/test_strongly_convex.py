@@ -94,9 +94,9 @@ def test_lemma7(claim: Decider) -> None:
     by_hand = (
         9 * 2.1 / 1.1**2
     )  # (beta mu - 1)(gamma + 2)/(gamma + 1)^2: a_2 = beta^2 c/(gamma + 1)^2 over v/(gamma + 2)
-    corrected = all_of(searched(ratios, "eta_1 mu <= 1, 2,000 steps"), close(printed, by_hand, rtol=1e-12, atol=0))
+    used = all_of(searched(ratios, "eta_1 mu <= 1, 2,000 steps"), close(printed, by_hand, rtol=1e-12, atol=0))
     text = f"{max(ratios):.4f} of the bound at worst; as printed {printed:.1f}"
-    claim.decide_erratum(searched([printed], "beta = 10, mu = c = 1, gamma = 0.1, a_1 = 0"), corrected, text)
+    claim.decide_misprint(searched([printed], "beta = 10, mu = c = 1, gamma = 0.1, a_1 = 0"), used, text)
 
 
 @decides("clustersgd-Vt-nested")

@@ -104,18 +104,33 @@ def test_wrong_rules_have_another_worst_round(name, rule, claim, test, monkeypat
     red(test, claim, runs=runs)
 
 
-@pytest.mark.parametrize("name", list(agreements.RULES))
-def test_less_than_a_majority_heard_over_many_rounds(name, monkeypatch):
-    right = several_rounds.polygon
-
-    def lonely(steps, repeats):  # every process hears itself alone: nothing contracts
-        attack = right(steps, repeats)
-        return replace(attack, heard=(tuple((i,) for i in range(len(attack.inputs))),) * repeats)
-
-    assert test_agreement._sustained(name)[0].outcome == "holds"
-    monkeypatch.setattr(several_rounds, "polygon", lonely)
-    monkeypatch.setattr(several_rounds, "executed", lambda attack, rule: [several_rounds.computed(attack, rule), 1.0])
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("MidExtremes", wrong.Stays()),
+        ("MidExtremes", wrong_clusters.Mean()),
+        ("ApproachExtreme", wrong.Approaches()),
+    ],
+)
+def test_wrong_rules_over_many_rounds(name, rule, monkeypatch):
+    monkeypatch.setitem(test_agreement.RULES, name, rule)  # the attacks are the same, and allowed
     assert test_agreement._sustained(name)[0].outcome == "fails"
+
+
+def test_less_than_a_majority_heard_over_many_rounds_is_no_attack(monkeypatch):
+    right, executed, whole = several_rounds.polygon, several_rounds.executed, {}
+
+    def one_less(steps, repeats):  # the first process, a free one, hears one of the core less
+        attack = right(steps, repeats)
+        first, *others = attack.heard[0]
+        less = replace(attack, heard=((first[:-1], *others),) * repeats)
+        whole[less] = attack
+        return less
+
+    assert test_agreement._sustained("MidExtremes")[0].outcome == "holds"
+    monkeypatch.setattr(several_rounds, "polygon", one_less)
+    monkeypatch.setattr(several_rounds, "executed", lambda attack, rule: executed(whole.get(attack, attack), rule))
+    assert test_agreement._sustained("MidExtremes")[0].outcome == "fails"  # all else is as in the right attack
 
 
 def test_a_search_climbs_and_keeps_majorities():

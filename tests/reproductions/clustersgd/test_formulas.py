@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from algorithms.streams import stream
-from reproductions.clustersgd import two_camps, wells
+from reproductions.clustersgd import opening, two_camps, wells
 from reproductions.clustersgd.midpoints import MIDEXT_COMMON, approach_bound, midext_bound
 from reproductions.clustersgd.schedules import Hears, alone
 from reproductions.clustersgd.skewed import camps, midrange, skewed
@@ -29,6 +29,22 @@ def test_midrange_by_enumeration(n):
         middle = (min(ones) + max(ones)) / 2 - p
         mean, square = mean + chance * middle, square + chance * middle**2
     assert midrange(n, p) == pytest.approx((mean, square - mean**2))
+
+
+@pytest.mark.parametrize(("n", "h"), [(3, 0.3), (5, 0.3), (5, 4.0)])
+def test_opening_by_enumeration(n, h):
+    p, groups = 0.2, [list(heard) for heard in opening.around_a_core(n)]
+    draws = np.array(list(product((0, 1), repeat=n)))
+    chances = p ** draws.sum(axis=1) * (1 - p) ** (n - draws.sum(axis=1))
+    bias, apart, largest = np.zeros(n), np.zeros((n, n)), 0.0
+    for chance, z in zip(chances, draws - p, strict=True):
+        x = np.array([-(z[heard].min() + z[heard].max()) / 2 for heard in groups])
+        y = (1 + h) * x - (draws - p)
+        third = chances @ (y.min(axis=1) + y.max(axis=1)) / 2
+        bias += chance * ((1 + h) * x - third) ** 2  # (x_2 - E x_3)/eta + L x_2
+        apart += chance * (x[:, None] - x) ** 2
+        largest += chance * np.ptp(x) ** 2
+    assert opening.opened(n, p, h) == pytest.approx((bias.max(), apart.max(), largest))
 
 
 def test_bias_of_simulated_runs():

@@ -10,9 +10,12 @@ import pytest
 
 from algorithms.clustersgd.scheduler import Deadlock, System
 from reproductions.clustersgd import (
+    bounds,
     descents,
     general,
+    loose,
     moments,
+    opening,
     schedules,
     test_agreement,
     test_general,
@@ -164,10 +167,68 @@ def test_outputs_are_drawn_for_every_seed():
         assert all(1 <= output <= T for output in outputs)
 
 
-def test_agreement_skipped_leaves_parameters_apart(monkeypatch):
-    grid = general.agreed(SETTINGS)
-    runs = named(simulate(all_with(grid, wrong_clusters.Disagreeing)), grid)
-    red(test_theorem3.test_lemma21, "lemma21-diameter", runs=runs)
+@pytest.fixture
+def fast(monkeypatch):
+    """Keep what executions of the loose agreement find, which take seconds, out of tests of its bound."""
+    monkeypatch.setattr(loose, "contractions", lambda: ([0.85], [True]))
+    monkeypatch.setattr(loose, "left", lambda n, rare: loose.share(two_camps.ETA / 4) ** 2)
+
+
+def test_corrected_lemma21_needs_the_number_of_processes(fast, monkeypatch):
+    assert decided(test_theorem3.test_lemma21, "clustersgd-lemma21-diameter").verdict == "erratum"
+    right = loose.over_lemma21
+    monkeypatch.setattr(loose, "over_lemma21", lambda n, p, eta: n**0.5 * right(n, p, eta))  # over sqrt(n) sigma^2
+    red(test_theorem3.test_lemma21, "lemma21-diameter")
+
+
+def test_an_agreement_that_contracts_by_less_than_q_is_none(fast, monkeypatch):
+    monkeypatch.setattr(loose, "contractions", lambda: ([1.01], [True]))
+    red(test_theorem3.test_lemma21, "lemma21-diameter")
+
+
+def test_contractions_of_an_agreement_that_goes_too_far(monkeypatch):
+    right = loose.share
+    monkeypatch.setattr(loose, "share", lambda q: 1.2 * right(q))
+    assert max(loose.contractions(executions=2)[0]) > 1
+
+
+def test_an_agreement_as_tight_as_algorithm3_is_no_counter_example(fast, monkeypatch):
+    monkeypatch.setattr(loose, "share", lambda q: 1e-4 * q)
+    red(test_theorem3.test_lemma21, "lemma21-diameter")
+
+
+@pytest.mark.parametrize("wrong_bound", ["without n", "a fifth of n"])
+def test_corrected_lemma10_needs_the_number_of_processes(wrong_bound, monkeypatch):
+    count = {"without n": lambda n: 1, "a fifth of n": lambda n: n / 5}[wrong_bound]
+    monkeypatch.setattr(test_general, "_variance", lambda n, p: count(n) * p * (1 - p))
+    red(test_general.test_lemma10, "lemma10-effective-variance")
+
+
+def test_corrected_lemma11_needs_its_first_term_and_the_number_of_processes(monkeypatch):
+    right = opening.corrected
+    monkeypatch.setattr(opening, "corrected", lambda n, p, h=0.0, spread=0.0: right(n, p))
+    red(test_general.test_lemma11, "lemma11-bias")  # a spread that does not count
+    monkeypatch.setattr(opening, "corrected", lambda n, p, h=0.0, spread=0.0: right(1, p, h, spread))
+    red(test_general.test_lemma11, "lemma11-bias")  # without n
+
+
+def test_lemma11_with_the_maximum_of_means_is_no_correction(monkeypatch):
+    right = opening.opened
+    monkeypatch.setattr(opening, "opened", lambda n, p, h: right(n, p, h)._replace(of_largest=right(n, p, h).of_means))
+    red(test_general.test_lemma11, "lemma11-bias")
+
+
+def test_lemma11_rests_on_executions(monkeypatch):
+    monkeypatch.setattr(opening, "GeneralSGD", wrong_clusters.Disagreeing)
+    red(test_general.test_lemma11, "lemma11-bias")
+
+
+def test_corrected_lemma12_needs_the_variance_of_the_effective_gradient(monkeypatch):
+    right = test_general._noise
+    monkeypatch.setattr(test_general, "_noise", lambda n, p: p * (1 - p))  # as printed
+    red(test_general.test_lemma12, "lemma12-descent")
+    monkeypatch.setattr(test_general, "_noise", lambda n, p: 0.4 * right(n, p))
+    red(test_general.test_lemma12, "lemma12-descent")
 
 
 def test_corrected_lemma9_needs_the_number_of_processes(monkeypatch):
@@ -179,8 +240,15 @@ def test_corrected_lemma9_needs_the_number_of_processes(monkeypatch):
 
 def test_corrections_need_the_number_of_processes(monkeypatch):
     monkeypatch.setattr(test_theorem3, "_everywhere", lambda: (test_theorem3.skewed(10_001, 10**7, 3e-4),))
-    monkeypatch.setattr(test_theorem3.Exact, "plateau", lambda run: 6 * run.sigma2)
+    monkeypatch.setattr(bounds.BoundConstants, "plateau", lambda c, n: 6 * c.sigma2)
     red(test_theorem3.test_lemma22, "lemma22-bound", runs=simulate(general.agreed(SETTINGS)))
+
+
+def test_corrected_theorem4_needs_the_number_of_processes(monkeypatch):
+    right = test_theorem3.Exact.corrected_theorem4
+    monkeypatch.setattr(test_theorem3.Exact, "corrected_theorem4", lambda run, C, n: right(run, C, 1))
+    monkeypatch.setattr(test_theorem3, "_everywhere", lambda: (test_theorem3.skewed(10_001, 10**7, 3e-4),))
+    red(test_theorem3.test_theorem4, "theorem4-bound")
 
 
 def test_exponent_upside_down(monkeypatch):
