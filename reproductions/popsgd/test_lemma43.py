@@ -87,8 +87,7 @@ def test_lemma44(claim: Decider, runs: Runs[PopulationDescent], figures: FigureF
     recursion = searched(
         [largest_by_recursion(n, 1 / n, 18 * n, 36 * n) for n in (2, 3, 8, 64, 512)], "Lemma 4.3 at a = 18 n"
     )
-    still_fixed = (2 + np.sqrt(12.0)) ** 2 / 36  # y^2 = 4 y + 8 at a constant rate
-    constant_rate = searched([still_fixed], "fixed point of Lemma 4.3 at a constant rate")
+    constant_rate = searched([bounds.SETTLED / 36], "fixed point of Lemma 4.3 at a constant rate")
     text = f"{decision.interval.estimate:.3f} of the bound at worst, {recursion.interval.estimate:.3f} by Lemma 4.3"
     claim.decide(all_of(decision, recursion, constant_rate), text, part(runs, "complete"))
 

@@ -236,7 +236,21 @@ def test_theorem52_and_rates(monkeypatch):
 def test_theorem_b2_as_printed_is_no_correction(monkeypatch):
     right = bounds.theorem_b2
     monkeypatch.setattr(test_theorem52, "theorem_b2", lambda *of, printed=False: right(*of[:6], True))
-    red(test_theorem52.test_theorem_b2, "theoremB2", runs=runs_of(test_theorem52, "kink"))
+    red(test_theorem52.test_theorem_b2, "theoremB2", runs=runs_of(test_theorem52, "kink", "long"))
+
+
+def test_a_bound_of_b2_above_models_that_never_move_is_no_correction(monkeypatch):
+    right = bounds.theorem_b2
+    monkeypatch.setattr(
+        test_theorem52, "theorem_b2", lambda *of, printed=False: (1 if of[-1] is True else 20) * right(*of)
+    )
+    red(test_theorem52.test_theorem_b2, "theoremB2", runs=runs_of(test_theorem52, "kink", "long"))
+
+
+def test_two_nodes_need_the_potential_of_a_constant_rate(monkeypatch):
+    runs = runs_of(test_theorem52, "long")
+    monkeypatch.setattr(bounds, "SETTLED", 36.0)
+    red(test_theorem52.test_theorem52, "theorem52-bound", runs=runs)
 
 
 # -------------------------------------------------------------------------------------------- arithmetic and formulas
