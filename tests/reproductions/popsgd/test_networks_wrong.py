@@ -122,6 +122,22 @@ def test_averages_that_are_never_made_make_no_difference(made: dict[str, list[Ru
     assert decided(test, "popsgd-localsgd-100", runs=runs).verdict == "deviates"
 
 
+@pytest.mark.parametrize(("share", "lost"), [(0.4, "holds"), (0.95, "fails")])
+def test_models_that_do_not_converge_without_averages(
+    share: float, lost: str, made: dict[str, list[Run[NodeTraining]]]
+) -> None:
+    def worse(name: str, by: float) -> list[Run[NodeTraining]]:
+        runs = [replace(run, frame=run.frame.copy()) for run in standing_for(name, made["local SGD, n = 4"])]
+        for run in runs:
+            run.frame.loc[run.frame["metric"] == "train_accuracy", "value"] *= by
+        return runs
+
+    runs = Runs({NEVER: worse(NEVER, share - 0.01), RARE: worse(RARE, share)})
+    runs = Runs({**runs, "local SGD, n = 4": made["local SGD, n = 4"]})
+    verdict = decided(test_figure4_cifar.test_local_sgd_needs_global_averages, "popsgd-localsgd-100", runs=runs)
+    assert verdict.by_reading == {"rarer is worse": "holds", "rarer does not converge": lost}
+
+
 def test_mult_that_is_ignored_is_not_sufficient() -> None:
     right = test_mult.experiments(SETTINGS)
     few, many = (f"mult = {mult}" for mult in test_mult.MULTS)
