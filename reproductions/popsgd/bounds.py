@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+SETTLED = (2 + sqrt(12.0)) ** 2  # Gamma_t/(n eta^2 M^2) by Lemma 4.3 at a constant rate: y^2 = 4 y + 8, where y^2 is it
 CLOCK = 2.0  # c of "t/n - c log T"; see the claim popsgd-clock-interval
 
 

@@ -26,8 +26,8 @@ from reproductions.paper import (
 )
 from reproductions.popsgd import bounds, plots
 from reproductions.popsgd.descent import PopulationDescent
-from reproductions.popsgd.enumeration import Array, Slope, expected, outcomes, potential, still, uniform
-from reproductions.popsgd.potentials import ETA, PROBLEMS, edge, largest_by_recursion, over_bound
+from reproductions.popsgd.enumeration import expected, outcomes, potential, still, uniform
+from reproductions.popsgd.potentials import ETA, PROBLEMS, edge, largest_by_recursion, one_step, over_bound, pushing
 from reproductions.popsgd.readings import seeded
 
 FEWEST = 8  # seeds: Gamma at one time varies by its own size
@@ -70,8 +70,8 @@ def test_averaging_only(claim: Decider) -> None:
 def test_lemma43(claim: Decider) -> None:
     ratios, alone = [], []
     for n in (2, 3, 4, 6):
-        x, push, etas, noise = _one_step(n)
-        after = expected(outcomes(x, Complete(n), _pushing(push), list(etas), noise), potential)
+        x, push, etas, noise = one_step(n)
+        after = expected(outcomes(x, Complete(n), pushing(push), list(etas), noise), potential)
         ratios.append((after - (1 - 1 / n) * potential(x)) / bounds.drift43(n, potential(x), 1.0, 1.0))
         # (B.7): nodes at one place, pushed alike at twice eta_t, that meet themselves
         alone.append((_meets_itself(n), 16 * (1 - 1 / n)))
@@ -87,8 +87,7 @@ def test_lemma44(claim: Decider, runs: Runs[PopulationDescent], figures: FigureF
     recursion = searched(
         [largest_by_recursion(n, 1 / n, 18 * n, 36 * n) for n in (2, 3, 8, 64, 512)], "Lemma 4.3 at a = 18 n"
     )
-    still_fixed = (2 + np.sqrt(12.0)) ** 2 / 36  # y^2 = 4 y + 8 at a constant rate
-    constant_rate = searched([still_fixed], "fixed point of Lemma 4.3 at a constant rate")
+    constant_rate = searched([bounds.SETTLED / 36], "fixed point of Lemma 4.3 at a constant rate")
     text = f"{decision.interval.estimate:.3f} of the bound at worst, {recursion.interval.estimate:.3f} by Lemma 4.3"
     claim.decide(all_of(decision, recursion, constant_rate), text, part(runs, "complete"))
 
@@ -122,25 +121,6 @@ def test_order(claim: Decider, runs: Runs[PopulationDescent]) -> None:
 def _simple(n: int) -> Graph:
     """Return the complete graph without self-interactions: pairs drawn without replacement."""
     return edges_of(complete(n))
-
-
-def _one_step(n: int) -> tuple[Array, Array, Array, Array]:
-    """Return cases side by side: models, expected gradients and rates, all (n, d), and noise (d,), with eta = M = 1."""
-    rng, d = stream(0, "one step", n), 60
-    scale = np.geomspace(1e-2, 1e4, d)
-    halves = np.where(np.arange(n) < (n + 1) // 2, 1.0, -1.0)[:, None]
-    columns: list[tuple[Array, ...]] = []
-    for x in (halves * scale, (np.eye(n)[:, :1] * n - 1) * scale, rng.standard_normal((n, d)) * scale):
-        pushes = (-np.sign(x - x.mean(axis=0)), np.ones((n, d)), rng.uniform(-1, 1, (n, d)))
-        rates = (np.full((n, d), 2.0), np.ones((n, d)), 2.0 ** rng.choice([-1, 1], (n, d)))
-        for push, eta, noise in product(pushes, rates, (0.0, 0.5, 1.0)):
-            columns.append((x, np.sqrt(1 - noise**2) * push, eta, np.full(d, noise)))
-    x, push, eta, noise = (np.concatenate(side, axis=-1) for side in zip(*columns, strict=True))
-    return x, push, eta, noise
-
-
-def _pushing(push: Array) -> Slope:
-    return lambda row, node: push[node]
 
 
 def _meets_itself(n: int) -> float:

@@ -111,6 +111,29 @@ def test_contraction_by_one_partner(monkeypatch):
     red(test_theorem51.test_contraction, "cycle-contraction")
 
 
+@pytest.mark.parametrize("rule", [population.part, wrong.partner_unchanged])
+def test_a_step_on_the_cycle_needs_both_averages(rule, monkeypatch):
+    use(monkeypatch, rule)
+    monkeypatch.setattr(test_theorem51, "STEPPED", (4, 8))
+    red(test_theorem51.test_one_step_on_the_cycle, "cycle-step")
+
+
+def test_a_smaller_middle_term_on_the_cycle(monkeypatch):
+    right = bounds.drift43
+    monkeypatch.setattr(bounds, "drift43", lambda n, gamma, eta, M: 0.8 * right(n, gamma, eta, M))
+    monkeypatch.setattr(test_theorem51, "STEPPED", (2, 16))
+    red(test_theorem51.test_one_step_on_the_cycle, "cycle-step")
+
+
+def test_rates_of_lemma42_break_the_step_by_neighbours_only(monkeypatch):
+    monkeypatch.setattr(test_theorem51, "STEPPED", (8,))
+    test, claim = test_theorem51.test_one_step_on_the_cycle, "popsgd-cycle-step"
+    readings = ["eta_t is the largest rate", "rates up to 2 eta_t"]
+    assert decided(test, claim).by_reading == dict(zip(readings, ["holds", "fails"], strict=True))
+    monkeypatch.setattr(test_theorem51, "cycle", Complete)
+    assert decided(test, claim).by_reading == dict(zip(readings, ["holds", "holds"], strict=True))
+
+
 @pytest.mark.parametrize("draw", [wrong.neighbours, wrong.others])
 def test_pairs_of_another_graph(draw, monkeypatch):
     runs = runs_of(test_lemma42, "complete", most=8 * 200)
@@ -213,7 +236,21 @@ def test_theorem52_and_rates(monkeypatch):
 def test_theorem_b2_as_printed_is_no_correction(monkeypatch):
     right = bounds.theorem_b2
     monkeypatch.setattr(test_theorem52, "theorem_b2", lambda *of, printed=False: right(*of[:6], True))
-    red(test_theorem52.test_theorem_b2, "theoremB2", runs=runs_of(test_theorem52, "kink"))
+    red(test_theorem52.test_theorem_b2, "theoremB2", runs=runs_of(test_theorem52, "kink", "long"))
+
+
+def test_a_bound_of_b2_above_models_that_never_move_is_no_correction(monkeypatch):
+    right = bounds.theorem_b2
+    monkeypatch.setattr(
+        test_theorem52, "theorem_b2", lambda *of, printed=False: (1 if of[-1] is True else 20) * right(*of)
+    )
+    red(test_theorem52.test_theorem_b2, "theoremB2", runs=runs_of(test_theorem52, "kink", "long"))
+
+
+def test_two_nodes_need_the_potential_of_a_constant_rate(monkeypatch):
+    runs = runs_of(test_theorem52, "long")
+    monkeypatch.setattr(bounds, "SETTLED", 36.0)
+    red(test_theorem52.test_theorem52, "theorem52-bound", runs=runs)
 
 
 # -------------------------------------------------------------------------------------------- arithmetic and formulas
