@@ -35,6 +35,7 @@ from reproductions.paper import (
 
 TWO, ONE = WellSlope(2), WellSlope(1)
 TRIALS = 2000
+LIPSCHITZ = 3.0  # of two wells, |Q''(0)|
 DELTA = 0.2  # of theorem 5, which needs p > delta n^2/gamma^2: any delta below 0.237 would do
 
 
@@ -48,6 +49,15 @@ def test_split(claim: Decider) -> None:
     single = exactly([wells.law(ONE).std() > 0, _in_both(ONE)], [True, False])
     text = f"({gamma:.3f}, {p:.4f})-split exactly; estimated {sides[0].estimate * sides[1].estimate:.4f}"
     claim.decide(all_of(estimated, single), text)
+
+
+@decides("clustersgd-near-stationary")
+def test_near_stationary(claim: Decider) -> None:
+    x, w = wells.law(TWO), wells.bottom()
+    ratios = [(TWO(x) / (LIPSCHITZ * (x - point))) ** 2 for point in (-w, 0.0, w)]
+    worst = max(float(r.max()) for r in ratios)
+    decision = all_of(searched(np.concatenate(ratios), "two wells, 2^16 outputs"), exactly([worst > 0.9], [True]))
+    claim.decide(decision, f"{worst:.4f} of the bound at worst, near 0; {float(ratios[-1].max()):.3f} seen from w")
 
 
 @decides("clustersgd-lemma13")

@@ -285,6 +285,14 @@ def test_a_split_estimated_with_other_steps(monkeypatch):
     red(test_partition.test_split, "def1-split")
 
 
+def test_a_smaller_lipschitz_constant_and_a_point_that_is_not_stationary(monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(test_partition, "LIPSCHITZ", 0.95 * 3)
+        red(test_partition.test_near_stationary, "near-stationary")
+    monkeypatch.setattr(wells, "bottom", lambda: 1.0)  # Q'(1) = -0.93
+    red(test_partition.test_near_stationary, "near-stationary")
+
+
 def test_registers_of_other_clusters(monkeypatch, tmp_path):
     monkeypatch.setattr(test_model, "_add", lambda done, shared, heard: shared.add((0, 8)))
     red(test_model.test_model, "fig1-model", figures=FigureFolder(tmp_path))
