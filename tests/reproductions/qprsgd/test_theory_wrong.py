@@ -260,6 +260,7 @@ GOSSIP_RATES = {
     "qprsgd-cor21-rate": test_gossip_rates.test_corollary21,
     "qprsgd-abstract-rate": test_gossip_rates.test_rate_in_k,
     "qprsgd-table1-this-paper": test_gossip_rates.test_rate_in_k,
+    "qprsgd-linear-speedup-gossip": test_gossip_rates.test_linear_speedup,
     "qprsgd-effect-K-optimal": test_gossip_rates.test_some_k_beats_one,
     "qprsgd-effect-K-larger-better": test_gossip_rates.test_larger_k_is_not_better,
     "qprsgd-quantization-helps": test_gossip_rates.test_quantization_does_not_help,
@@ -282,6 +283,13 @@ def test_gossip_that_averages_nothing_has_no_speedup_by_messages(claim, monkeypa
     monkeypatch.setattr(test_gossip_rates, "_follows", lambda runs: exactly([1], [1]))
     runs = simulate(test_gossip_rates.experiments(SETTINGS), wrong.FirstWorkerGossip, of("gossip"))
     red(test_gossip_rates.test_rate_in_k, claim, runs=runs)
+
+
+@pytest.mark.usefixtures("short")
+def test_gossip_that_averages_nothing_has_no_linear_speedup(monkeypatch):
+    monkeypatch.setattr(test_gossip_rates, "_follows", lambda runs: exactly([1], [1]))
+    runs = simulate(test_gossip_rates.experiments(SETTINGS), wrong.FirstWorkerGossip, of("gossip"))
+    red(test_gossip_rates.test_linear_speedup, "qprsgd-linear-speedup-gossip", runs=runs)
 
 
 def test_effects_of_k_and_of_quantization_need_their_noise(monkeypatch):
