@@ -108,6 +108,17 @@ def test_rate_in_k(claim: Decider, runs: Runs[Descent]) -> None:
     claim.decide_erratum(printed, corrected, f"{text}; by messages {rates.listed(runs, 'gossip')}", runs)
 
 
+@decides("qprsgd-linear-speedup-gossip")
+def test_linear_speedup(claim: Decider, runs: Runs[Descent]) -> None:
+    in_k = _slope(UPDATES, [_best(_far(K, gap=1.0), 2**40) for K in UPDATES])
+    in_m = _slope(WORKERS, [_best(_far(4, M, gap=1.0), 2**40) for M in WORKERS])
+    exactly = [within(s.interval, -0.55, -0.45) for s in (in_k, in_m)]
+    measured = [rates.follows(runs, "gossip", axis) for axis in rates.AXES]
+    exponents = ", ".join(f"{s.interval.estimate:.3f}" for s in (in_k, in_m))
+    text = f"by messages {rates.listed(runs, 'gossip')}; exact {exponents} in K and M at the best step size"
+    claim.decide(all_of(*exactly, *measured, _follows(runs)), text, runs)
+
+
 @decides("qprsgd-effect-K-optimal")
 def test_some_k_beats_one(claim: Decider, runs: Runs[Descent]) -> None:
     at_14 = [_expected(_far(K, gap=20.0), UPDATES_IN_ALL // K) for K in UPDATES]
