@@ -104,7 +104,7 @@ def test_effects_of_less_than_a_tenth_are_no_trend(claim: str) -> None:
     def hardly(method: Member) -> float:
         return 40.0 - method.period / 4 - method.workers / 4  # 2.6 % for both, as the factor of 1.02 that was found
 
-    assert decided(CLAIMS_K_M[claim], claim, settings=SETTINGS, runs=k_m(hardly)).verdict == "deviates"
+    assert not_green(CLAIMS_K_M[claim], claim, k_m(hardly))
 
 
 def test_numbers_that_are_excluded_are_said_to_be() -> None:
