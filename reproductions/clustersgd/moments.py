@@ -88,10 +88,10 @@ def dying(n: int, f: int) -> Hears:
 
 
 @cache
-def observe(n: int, N: int, T: int, strategy: Strategy, seed: int = 0, f: int = 0) -> list[Array]:
+def observe(n: int, N: int, T: int, strategy: Strategy, f: int = 0) -> list[Array]:
     """Return W_1..W_T of an execution of algorithm 1, (n, n) each, NaN rows for processes that are not in V_t."""
     algorithm = StronglyConvexSGD(Clusters.even(n, max(1, n // 2)), T, N, InverseTime(1.0, 1.0), f)
-    done = run(algorithm, strategy, np.zeros((n, T + 1, 1)), np.zeros(1), 1.0, seed)
+    done = run(algorithm, strategy, np.zeros((n, T + 1, 1)), np.zeros(1))
     return weights(done, n, T)
 
 

@@ -160,8 +160,9 @@ def profile(table: pd.DataFrame, factors: Iterable[float]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def front(frame: pd.DataFrame, first: str = "seconds_to_target", second: str = "bytes_to_target") -> pd.DataFrame:
-    """Return, for each condition, the contestants that no other beats in both measures, by their means over seeds."""
+def front(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return, for each condition, the contestants that no other beats in both time and bytes, by means over seeds."""
+    first, second, _ = MEASURES
     means = frame.groupby(["condition", "contestant"], sort=False)[[first, second]].mean().reset_index()
     kept = []
     for _, part in means[np.isfinite(means[first])].groupby("condition", sort=False):

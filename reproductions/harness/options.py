@@ -261,8 +261,7 @@ def read_settings(config: pytest.Config) -> Settings:
     if "results" not in given:
         given["results"] = _results_option().value(str(config.rootpath / "results"), "--results")
     scale = given.get("scale", "smoke")
-    planned = not given.get("seeds")
-    given |= {"planned": planned, "thinned": planned, "seeds": SEEDS[scale] if planned else given["seeds"]}
+    given |= {"seeds_given": bool(given.get("seeds")), "seeds": given.get("seeds") or SEEDS[scale]}
     settings = Settings(**({"run_timeout": TIMEOUT[scale]} | given))
     if "precision" not in given:
         settings = replace(settings, precision=precision.default(scale, settings.resolved_device))

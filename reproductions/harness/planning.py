@@ -24,7 +24,7 @@ def pytest_report_collectionfinish(config: pytest.Config, items: Sequence[pytest
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Plan the seeds of each module from the pilots of its claims, before ``-k`` deselects some of them."""
     session = config.stash[SESSION]
-    if not session.settings.planned:
+    if session.settings.seeds_given:
         return
     modules: dict[pytest.Module, list[Claim]] = {}
     for item in items:

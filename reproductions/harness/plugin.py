@@ -65,7 +65,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     data = s.data or "embedded"
     on = f"ranks {ranks}, device {s.device}, {s.precision}, network {s.network}"
     limit = f", time limit {deadline}" if (deadline := session.runner.deadline).limited else ""
-    seeds = f"{s.seeds} where none are planned" if s.planned else s.seeds
+    seeds = s.seeds if s.seeds_given else f"{s.seeds} where none are planned"
     return wrapped(config, [f"reproductions: scale {s.scale}, seeds {seeds}, {on}, data {data}{limit}"])
 
 

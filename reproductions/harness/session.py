@@ -72,7 +72,7 @@ class Session:
     def settings_of(self, module: ModuleType) -> Settings:
         """Return the settings of a test module: those of the session, with the seeds that are planned for it."""
         plan = self.plans.get(module.__name__)
-        return replace(self.settings, seeds=plan.seeds, thinned=False) if plan else self.settings
+        return replace(self.settings, seeds=plan.seeds, seeds_given=True) if plan else self.settings
 
     def grid(self, module: ModuleType) -> Grid:
         """Return the experiments of a test module by label."""
@@ -165,8 +165,5 @@ class LaunchFailed(Failed):
         super().__init__(reason, pytrace=False)
 
 
-class Refused(Failed):
+class Refused(LaunchFailed):
     """A test whose runs do not fit into memory, which an option changes: it fails, and its claim is not run."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason, pytrace=False)

@@ -86,11 +86,6 @@ def test_intermediate(claim: Decider, runs: Runs[Descent]) -> None:
     claim.decide_misprint(printed, corrected, text, runs.only("stranded", *NOISY))
 
 
-def _at_four(runs: Runs[Descent], metric: str) -> float:
-    """Return a metric at the fourth step alone, from running means; without noise all seeds have the same."""
-    return 4 * runs.at(metric, 4, "stranded")[0] - 3 * runs.at(metric, 3, "stranded")[0]
-
-
 def _consensus_ratios(runs: Runs[Descent], labels: Iterable[Label], printed: bool = False) -> Iterator[Array]:
     """Yield sum_{s<=T} sum_i |x_{s+1} - xbar_{s+1}|^2 over its bound for every T; the term of X_1 = 0 is 0."""
     for label in labels:

@@ -26,8 +26,7 @@ class Settings:
     streams: int = 4
     data: Path | None = None
     seeds: int = SEEDS["smoke"]
-    planned: bool = False  # whether a module may have another number of seeds
-    thinned: bool = True  # whether a figure may take fewer seeds; not where their number is given or planned
+    seeds_given: bool = False  # or planned: then no module has another number, and a figure takes all of them
     results: Path = Path("results")
     launcher: str | None = None
     network: str = "modelled"
@@ -47,7 +46,7 @@ class Settings:
 
         At other scales, where three is the default, and where the number of seeds is given or planned, all are taken.
         """
-        fewer = max(3, math.ceil(5 * self.seeds / 8)) if self.scale == "smoke" and self.thinned else self.seeds
+        fewer = max(3, math.ceil(5 * self.seeds / 8)) if self.scale == "smoke" and not self.seeds_given else self.seeds
         return range(min(self.seeds, fewer))
 
     def processes(self, workers: int) -> int:

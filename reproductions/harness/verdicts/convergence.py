@@ -47,10 +47,8 @@ def reached(times: Mapping[Any, ArrayLike], decide: Callable[[], Decision], ever
     return Decision("inconclusive", Interval(math.nan, math.nan, math.nan, math.nan, runs), sentence)
 
 
-def sooner(
-    a: ArrayLike, b: ArrayLike, end: float, paired: bool = True, margin: float = 0, alpha: float = 0.05
-) -> Decision:
-    """Decide mean(a) < mean(b) + margin for times to a level; see `less`.
+def sooner(a: ArrayLike, b: ArrayLike, end: float, alpha: float = 0.05) -> Decision:
+    """Decide mean(a) < mean(b) for times to a level, paired; see `less`.
 
     A run that never got there, whose time is infinite or NaN, counts as `end`, the earliest it could have. This
     understates it, so "holds" is taken back if a run of `a` never got there, and "fails" if one of `b` did not.
@@ -59,7 +57,7 @@ def sooner(
 
     def compare() -> Decision:
         first, second = (np.minimum(group, end) for group in times)
-        decision = less(first, second, paired, margin, alpha)
+        decision = less(first, second, alpha=alpha)
         censored = [int(np.isinf(group).sum()) for group in times]
         return _censored(decision, *censored) if any(censored) else decision
 

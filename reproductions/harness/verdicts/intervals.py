@@ -92,12 +92,12 @@ def slope_interval(x: ArrayLike, y: ArrayLike, confidence: float = 0.95, of: Cou
     return Slope(interval, float(line.intercept), values - (line.intercept + line.slope * at))
 
 
-def proportion_interval(successes: int, trials: int, confidence: float = 0.95, of: Counted = "draws") -> Interval:
+def proportion_interval(successes: int, trials: int, confidence: float = 0.95) -> Interval:
     """Return the Wilson score interval of a probability."""
     from scipy.stats import binomtest
 
     ends = binomtest(successes, trials).proportion_ci(confidence, method="wilson")
-    return Interval(successes / trials, float(ends.low), float(ends.high), confidence, trials, of=of)
+    return Interval(successes / trials, float(ends.low), float(ends.high), confidence, trials, of="draws")
 
 
 def standard_error(interval: Interval) -> float:
