@@ -87,14 +87,14 @@ def _tries(run: Run[Race]) -> tuple[list[str], int]:
     return texts, alike.index(True) + 1
 
 
-def summary(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
+def summary(frame: pd.DataFrame, measure: str, confidence: float = 0.95) -> pd.DataFrame:
     """Return the standing of every contestant in every condition by a measure, the best first.
 
     Returns
     -------
     pandas.DataFrame
         Columns condition, contestant, mean (infinite if a seed failed), failed (share of the seeds), ratio (of its
-        geometric mean to the best, paired by seed), low and high (ends of its 95 % interval), best (whether it is, or
+        geometric mean to the best, paired by seed), low and high (ends of its interval), best (whether it is, or
         its interval with the best holds 1). Who sends no bytes at all has the ratio 0, and the best is the best of the
         others; a seed in which a sender needed none counts as one message in its geometric mean.
     """
@@ -108,7 +108,7 @@ def summary(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
         rows += [
             {"condition": condition, "contestant": who, "mean": values[who].mean(), "failed": failed[who]}
             | (
-                _against(sending, who, str(logs.index[0]))
+                _against(sending, who, str(logs.index[0]), confidence)
                 if who in sending
                 else _alike(0.0 if who in finite else np.inf)
             )
@@ -122,11 +122,11 @@ def senders(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[frame.groupby(["condition", "contestant"])[SENT].transform("max") > 0]
 
 
-def _against(values: pd.DataFrame, who: str, best: str) -> dict[str, object]:
+def _against(values: pd.DataFrame, who: str, best: str, confidence: float) -> dict[str, object]:
     """Return the ratio of a contestant to the best, with its interval."""
     if who == best or values[who].equals(values[best]):
         return _alike(1.0)
-    between = paired_difference(np.log(values[who].to_numpy()), np.log(values[best].to_numpy()))
+    between = paired_difference(np.log(values[who].to_numpy()), np.log(values[best].to_numpy()), confidence)
     ratio, low, high = np.exp([between.estimate, between.low, between.high])
     return {"ratio": ratio, "low": low, "high": high, "best": bool(low <= 1)}
 

@@ -154,7 +154,8 @@ def test_nobody_wins_everywhere(claim: Decider, runs: Runs[Race]) -> None:
     ours = {who.name for who in CONTESTANTS}
     runs = Runs({label: group for label, group in runs.items() if group[0].experiment.contestant in ours})
     frame = standings(runs)
-    table = {measure: summary(frame, measure) for measure in MEASURES}
+    level = claim.alpha / frame["condition"].nunique()  # whoever is told from the best in one of them is no winner
+    table = {measure: summary(frame, measure, 1 - level) for measure in MEASURES}
     decision = all_of(*(no_winner(each, measure) for measure, each in table.items()))
     most = table["seconds_to_target"].groupby("contestant")["best"].sum().sort_values(ascending=False)
     met = table["seconds_to_target"]["condition"].nunique()
