@@ -71,7 +71,7 @@ def test_sessions_use_options_that_exist() -> None:
 
 def test_costs_are_those_of_the_page_on_costs() -> None:
     rows = re.findall(r"^\| (\S+/test_\w+) \|(.*)\|$", (ROOT / "docs" / "costs.md").read_text(), re.MULTILINE)
-    cells = {name: [float(cell.strip() or 0) for cell in row.split("|")] for name, row in rows}
+    cells = {name: [float(cell.strip().replace(",", "") or 0) for cell in row.split("|")] for name, row in rows}
     imagenet = cells.pop("popsgd/test_figure2")
     hours, days, best = (max(math.ceil(row[column]) for row in cells.values()) for column in (2, 5, 6))
     assert imagenet[5] > 2 * 365

@@ -215,7 +215,7 @@ def test_the_runs_of_many_workers_have_to_be_those_of_messages(monkeypatch):
     monkeypatch.setattr(MaskedAveraging, "step", OwnBlockTwice().step)
     runs = simulate(chosen(test_rates.experiments(SETTINGS), None, "wide", "messages", "floor"))
     claim = decider("rps-linear-speedup")
-    with pytest.raises(pytest.fail.Exception, match="element"):
+    with pytest.raises(pytest.fail.Exception, match="value 2 of 3 is"):
         test_rates.test_speedup(claim, runs)
 
 
