@@ -71,4 +71,6 @@ def _copied(plot: Plot, to: Path) -> bool:
     for path in (*plot.files.values(), svg.with_suffix(".json")):
         if path.exists() and path.stat().st_size <= LARGEST:
             shutil.copyfile(path, folder / path.name)
+        else:  # a picture never stands beside the numbers of another one
+            (folder / path.name).unlink(missing_ok=True)
     return True

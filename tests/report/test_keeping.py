@@ -23,6 +23,7 @@ def kept(results: Path) -> set[str]:
 def test_figures_without_a_larger_scale_are_copied(session: Path, tmp_path: Path, papers: Path) -> None:
     to = write_results(tmp_path / "checkout", papers, ("small",), plots=1)
     (session / "smoke" / "paper0" / "figure2.csv").write_text("a,b\n" + "1,2\n" * LARGEST)
+    write_plot(to / "baseline", "smoke", "paper0", "figure2")
     assert main(["keep", str(session), "--to", str(to)]) == 0
     names = {"figure2.svg", "figure2.csv", "figure2.json", "figure3.svg", "figure3.csv", "figure3.json"}
     both = {f"{paper}/{name}" for paper in ("paper0", "paper1") for name in names}
