@@ -12,6 +12,7 @@ import torch
 from algorithms.network import IndependentDrops, Trace
 from algorithms.rps.averaging import ModelAveraging
 from algorithms.schedule import Constant
+from algorithms.streams import stream
 from reproductions.experiments.descent import Descent, seeded
 from reproductions.paper import (
     Decider,
@@ -19,6 +20,7 @@ from reproductions.paper import (
     Label,
     Runs,
     Settings,
+    agree,
     all_of,
     at_most_one,
     close,
@@ -84,6 +86,35 @@ def test_intermediate(claim: Decider, runs: Runs[Descent]) -> None:
     corrected = all_of(at_most_one(_intermediate_ratios(runs)), search, close([ratio], [by_hand], rtol=1e-9, atol=0))
     text = f"{search.interval.estimate:.2f} of the bound at worst; as printed {ratio:.2f}"
     claim.decide_misprint(printed, corrected, text, runs.only("stranded", *NOISY))
+
+
+@decides("rps-eq8-trace")
+def test_trace_of_an_average(claim: Decider) -> None:
+    pairs = [(np.trace(x.T @ _averaging(len(x)) @ x), len(x) * (x.mean(axis=0) ** 2).sum()) for x in _vectors()]
+    claim.decide(agree(pairs, rtol=1e-12), f"{len(pairs)} matrices of whole numbers")
+
+
+@decides("rps-eq28-spread")
+def test_spread_around_the_mean(claim: Decider) -> None:
+    spreads = [np.trace(x.T @ (np.eye(len(x)) - _averaging(len(x))) @ x) for x in _vectors()]
+    printed, used = (
+        [(x**2).sum() - factor * (x.mean(axis=0) ** 2).sum() for x, factor in zip(_vectors(), factors, strict=True)]
+        for factors in ([1] * len(spreads), [len(x) for x in _vectors()])
+    )
+    alike, spread = printed[0], spreads[0]
+    text = f"for two equal vectors the left side is {alike:g}, the right side {spread:g}"
+    claim.decide_misprint(close(printed, spreads, 1e-12, 1e-12), close(used, spreads, 1e-12, 1e-12), text)
+
+
+def _vectors() -> list[Array]:
+    """Return n vectors of three whole numbers, (n, 3), first two equal ones, then some by chance for n = 2 to 8."""
+    drawn = [stream(0, "rps/vectors", n).integers(-9, 10, size=(n, 3)).astype(float) for n in range(2, 9)]
+    return [np.ones((2, 3)), *drawn]
+
+
+def _averaging(n: int) -> Array:
+    """Return A_n."""
+    return np.full((n, n), 1 / n)
 
 
 def _consensus_ratios(runs: Runs[Descent], labels: Iterable[Label], printed: bool = False) -> Iterator[Array]:

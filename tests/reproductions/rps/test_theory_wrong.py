@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -87,6 +88,12 @@ def test_rounds_tell_wrong_algorithms(claim_id, test, algorithms):
 def test_without_averaging_workers_drift_apart():
     runs = remembered(chosen(test_lemmas3_5.experiments(SETTINGS), NoAveraging()))
     assert_red("rps-lemma3-consensus-bound", lambda claim: test_lemmas3_5.test_consensus(claim, runs))
+
+
+def test_weights_that_do_not_sum_to_one_are_no_average(monkeypatch):
+    monkeypatch.setattr(test_lemmas3_5, "_averaging", lambda n: np.full((n, n), 1 / (n + 1)))
+    assert_red("rps-eq8-trace", test_lemmas3_5.test_trace_of_an_average)
+    assert_red("rps-eq28-spread", test_lemmas3_5.test_spread_around_the_mean)
 
 
 def test_constants_that_are_too_small_violate_lemma5():
