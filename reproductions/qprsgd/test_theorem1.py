@@ -36,6 +36,7 @@ from reproductions.qprsgd.bounds import Ring, noise_factor
 from reproductions.qprsgd.exact import SkewedQuadratic
 from reproductions.qprsgd.problems import FRACTIONS, PROBLEMS, RINGS, problem_of, ring_grid, ring_setting, syncs_of
 from reproductions.qprsgd.rounding import Array, Levels
+from reproductions.qprsgd.terms import Case, by_terms
 from reproductions.workloads.objectives import Gaussian, Quadratic
 
 if TYPE_CHECKING:
@@ -45,7 +46,6 @@ HILL = Ring(192, 24, 0.0, 1.0, 0.0, 0.0, 0.0)
 HILL_STEP = 0.0066
 MANY = 10**15  # workers or synchronizations: what is divided by it is gone
 TIGHT = 0.5  # share of a term of (9) that has to be needed by a case for the term to be decided
-TERMS = tuple(HILL.terms1(HILL_STEP, 1))
 
 
 def experiments(settings: Settings) -> dict[Label, list[Descent]]:
@@ -118,16 +118,11 @@ def _ratios(runs: Runs[Descent], label: Label, syncs: int) -> Array:
 
 
 def _search() -> tuple[Decision, dict[str, float]]:
-    """Search exact cases; return also the largest share of each term of (9) without which one of them violates it."""
-    ratios, needed = [], dict.fromkeys(TERMS, 0.0)
-    for s, gamma, syncs, left in _cases():
-        bound = s.theorem1(gamma, syncs)
-        ratios.append(left / bound)
-        for name, term in s.terms1(gamma, syncs).items():
-            if term > 0:
-                needed[name] = max(needed[name], 1 - (bound - left) / term)
+    """Search exact cases with (9); see `terms.by_terms`."""
     where = "bowls, M and K to 16, x to 3, gamma to 0.999 of the edge, N to 2^20; a kink and a pair of workers, K to 64"
-    return searched(ratios, where), needed
+    return by_terms(
+        [Case(left, s.theorem1(gamma, syncs), s.terms1(gamma, syncs)) for s, gamma, syncs, left in _cases()], where
+    )
 
 
 @cache

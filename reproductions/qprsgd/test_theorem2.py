@@ -28,7 +28,6 @@ from reproductions.paper import (
     close,
     decides,
     panels,
-    searched,
 )
 from reproductions.qprsgd import exact
 from reproductions.qprsgd.bounds import Gossip
@@ -47,12 +46,12 @@ from reproductions.qprsgd.problems import (
     syncs_of,
 )
 from reproductions.qprsgd.rounding import Array, Levels
+from reproductions.qprsgd.terms import Case, by_terms
 from reproductions.workloads.objectives import Gaussian, Quadratic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-TERMS = tuple(Gossip(2, 1, 1, 1, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0).terms2(0.1, 1))
 COLUMNS = ["problem", "network", "K", "N", "seed", "metric", "value"]
 
 
@@ -96,16 +95,13 @@ def _ratios(runs: Runs[Descent], label: Label, printed: bool = False) -> Array:
 
 
 def _search() -> tuple[Decision, dict[str, float]]:
-    """Search exact cases with the corrected bound; return also the largest share of each term that a case needs."""
-    ratios, needed = [], dict.fromkeys(TERMS, 0.0)
-    for s, gamma, syncs, gradient in _cases():
-        bound, left = s.theorem2(gamma, syncs), s.theorem2_left(gamma, gradient, gradient)
-        ratios.append(left / bound)
-        for name, term in s.terms2(gamma, syncs).items():
-            if term > 0:
-                needed[name] = max(needed[name], 1 - (bound - left) / term)
+    """Search exact cases with the corrected bound; see `terms.by_terms`."""
     where = "bowls, rings and complete graphs, M and K to 16, gamma to 0.9 of the edge, N to 2^20, some with tilts"
-    return searched(ratios, where), needed
+    cases = [
+        Case(s.theorem2_left(gamma, gradient, gradient), s.theorem2(gamma, syncs), s.terms2(gamma, syncs))
+        for s, gamma, syncs, gradient in _cases()
+    ]
+    return by_terms(cases, where)
 
 
 @cache
