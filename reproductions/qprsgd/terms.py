@@ -8,7 +8,7 @@ from typing import NamedTuple
 from reproductions.paper import Decision, searched
 
 
-class Case(NamedTuple):
+class ExactCase(NamedTuple):
     """An exact left-hand side of a bound, the bound, and its terms by name."""
 
     left: float
@@ -16,7 +16,7 @@ class Case(NamedTuple):
     terms: Mapping[str, float]
 
 
-def by_terms(cases: Sequence[Case], where: str) -> tuple[Decision, dict[str, float]]:
+def by_terms(cases: Sequence[ExactCase], where: str) -> tuple[Decision, dict[str, float]]:
     """Decide a bound on exact cases; return also the largest share of each term without which one of them violates it.
 
     Parameters

@@ -36,7 +36,7 @@ from reproductions.qprsgd.bounds import Ring, noise_factor
 from reproductions.qprsgd.exact import SkewedQuadratic
 from reproductions.qprsgd.problems import FRACTIONS, PROBLEMS, RINGS, problem_of, ring_grid, ring_setting, syncs_of
 from reproductions.qprsgd.rounding import Array, Levels
-from reproductions.qprsgd.terms import Case, by_terms
+from reproductions.qprsgd.terms import ExactCase, by_terms
 from reproductions.workloads.objectives import Gaussian, Quadratic
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def _search() -> tuple[Decision, dict[str, float]]:
     """Search exact cases with (9); see `terms.by_terms`."""
     where = "bowls, M and K to 16, x to 3, gamma to 0.999 of the edge, N to 2^20; a kink and a pair of workers, K to 64"
     return by_terms(
-        [Case(left, s.theorem1(gamma, syncs), s.terms1(gamma, syncs)) for s, gamma, syncs, left in _cases()], where
+        [ExactCase(left, s.theorem1(gamma, syncs), s.terms1(gamma, syncs)) for s, gamma, syncs, left in _cases()], where
     )
 
 

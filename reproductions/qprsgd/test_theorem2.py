@@ -46,7 +46,7 @@ from reproductions.qprsgd.problems import (
     syncs_of,
 )
 from reproductions.qprsgd.rounding import Array, Levels
-from reproductions.qprsgd.terms import Case, by_terms
+from reproductions.qprsgd.terms import ExactCase, by_terms
 from reproductions.workloads.objectives import Gaussian, Quadratic
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _search() -> tuple[Decision, dict[str, float]]:
     """Search exact cases with the corrected bound; see `terms.by_terms`."""
     where = "bowls, rings and complete graphs, M and K to 16, gamma to 0.9 of the edge, N to 2^20, some with tilts"
     cases = [
-        Case(s.theorem2_left(gamma, gradient, gradient), s.theorem2(gamma, syncs), s.terms2(gamma, syncs))
+        ExactCase(s.theorem2_left(gamma, gradient, gradient), s.theorem2(gamma, syncs), s.terms2(gamma, syncs))
         for s, gamma, syncs, gradient in _cases()
     ]
     return by_terms(cases, where)
