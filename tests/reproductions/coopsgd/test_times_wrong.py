@@ -206,6 +206,12 @@ def test_times_of_periods_that_are_not_kept(
     assert_red(claim_id, tests[claim_id.rsplit("-", maxsplit=1)[1]])
 
 
+def test_a_period_of_less_than_m_is_not_always_faster_than_gossip(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = time_model.Volume.over
+    monkeypatch.setattr(time_model.Volume, "over", lambda volume, iterations: right(volume, iterations - 1))
+    assert_red("coopsgd-pasgd-tau-m", test_savings.test_pasgd_with_a_period_of_m_is_faster_than_gossip)
+
+
 def test_gossip_that_costs_nothing_beats_m_and_any_range(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def free(algorithm: CooperativeSGD) -> time_model.Volume:
         volume = exposed(algorithm)

@@ -1,10 +1,9 @@
-"""The claims about networks and time turn red on wrong algorithms."""
+"""The claims about networks turn red on wrong algorithms."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,9 @@ import pytest
 
 from reproductions.paper import FigureFolder, Run, Runs, Settings
 from reproductions.popsgd import (
-    deployment,
     partitions,
     recipes,
     test_figure2,
-    test_figure2_time,
     test_figure4_cifar,
     test_mult,
 )
@@ -25,7 +22,6 @@ from reproductions.popsgd.partitions import Partitions
 from reproductions.popsgd.recipes import CIFAR, IMAGENET_NODES, ONE_SIDED, SYMMETRIC
 from reproductions.popsgd.test_figure4_cifar import BY_NODES, NEVER, RARE
 from reproductions.popsgd.training import NodeTraining
-from reproductions.popsgd.windowed import WindowTraining
 from reproductions.workloads.imagenet import Net
 from tests.reproductions.lab import assert_red, decided, decider, simulate
 
@@ -261,52 +257,3 @@ def test_estimates_of_training_are_those_of_its_samples() -> None:
     run = CIFAR["paper"].training(SYMMETRIC, 8, 0)
     epochs = run.nodes * run.steps * run.batch / 50_000
     assert run.cost == pytest.approx(epochs * run.workload.epoch_seconds, rel=0.1)
-
-
-# ----------------------------------------------------------------------------------------------------------- time
-
-
-def timed(batch: Callable[[int], float], differ: int = 0, loss: float = 0.3) -> Runs[WindowTraining]:
-    """Return runs of figure 2 in which a batch takes other times, in units of its compute, or something is lost."""
-
-    def run(experiment: WindowTraining) -> Run[WindowTraining]:
-        seconds = 2e-3 * batch(experiment.nodes) * (1 + 1e-3 * experiment.seed)
-        final = {"compute_seconds": 2e-3, "cpu_seconds": seconds, "differ": differ, "start_loss": 2.3}
-        rows = [(experiment.steps, name, value) for name, value in (final | {"mean_loss": 2.3 * loss}).items()]
-        return Run(experiment, pd.DataFrame(rows, columns=["step", "metric", "value"]), {"ranks": experiment.nodes})
-
-    grid = test_figure2_time.experiments(SETTINGS)
-    return Runs({label: [run(experiment) for experiment in group] for label, group in grid.items()})
-
-
-def scaling(runs: Runs[WindowTraining]) -> Any:
-    return partial(test_figure2_time.test_throughput_is_nearly_proportional_to_nodes, runs=runs, figures=None)
-
-
-def test_time_that_does_not_grow_scales() -> None:
-    claim = decider("popsgd-near-linear-scalability")
-    scaling(timed(lambda n: 1.1 + 0.01 * n))(claim)
-    assert claim.verdict.verdict == "consistent"
-
-
-@pytest.mark.parametrize(
-    "wrong", [timed(lambda n: 1 + 0.1 * n), timed(lambda n: 1.1, differ=1), timed(lambda n: 1.1, loss=1.0)]
-)
-def test_waiting_for_all_losing_a_model_or_making_no_step_is_no_scaling(wrong: Runs[WindowTraining]) -> None:
-    assert_red("popsgd-near-linear-scalability", scaling(wrong))
-
-
-@pytest.fixture(autouse=True)
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(test_figure2_time, "_plot", lambda *_: None)
-
-
-def test_reading_one_node_only_does_not_scale(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deployment, "partner_of", lambda *_: 0)
-    assert_red("popsgd-near-linear-scalability", scaling(timed(lambda n: 1.1)))
-
-
-def test_modelled_time_without_contention_is_compute_plus_transfer() -> None:
-    assert deployment.modelled_seconds(1, 100, 1.0, 0.1) == 1.0
-    assert deployment.modelled_seconds(2, 100, 1.0, 0.1) == pytest.approx(1.1)
-    assert deployment.modelled_seconds(32, 100, 1.0, 0.5) > 1.5
